@@ -1,0 +1,184 @@
+"""A recorded call: speaks recordings to an assistant as a caller would, and notes both sides."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from loguru import logger
+from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
+    Frame,
+)
+from pipecat.pipeline.worker import PipelineWorker
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.workers.runner import WorkerRunner
+
+from app.caller.assistants import AssistantSide
+from app.caller.main_task import Parts, build_main_task
+from app.caller.recording import RecordedMicrophone, Recording, RecordingSpeaker
+from app.caller.transcript import Line, Speaker, Transcript
+from app.services import Roles
+
+# The first answer waits for the services to start; the later ones for a model and a voice.
+GREETING_TIMEOUT_S = 60.0
+RECOGNITION_TIMEOUT_S = 20.0
+ANSWER_TIMEOUT_S = 60.0
+
+# A caller speaks when the other side has been silent for a moment.
+PAUSE_S = 0.6
+
+# After the last recording the assistant may say goodbye and end; if it does not, the caller does.
+FAREWELL_TIMEOUT_S = 4.0
+HANG_UP_TIMEOUT_S = 15.0
+
+
+@dataclass
+class CallResult:
+    """How a call went.
+
+    Attributes:
+        transcript: Both sides.
+        speaker: What the caller heard.
+        ended_by_assistant: Whether the assistant ended the conversation.
+        error: Why the conversation did not take place, or None if it did.
+    """
+
+    transcript: Transcript
+    speaker: RecordingSpeaker
+    ended_by_assistant: bool = False
+    error: str | None = None
+
+
+class SpeechWatcher(FrameProcessor):
+    """Knows whether the assistant is speaking."""
+
+    def __init__(self) -> None:
+        """Start in silence."""
+        super().__init__(name="speech-watcher")
+        self.speaking = False
+        self.changed = asyncio.Event()
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Follow the output transport.
+
+        Args:
+            frame: Any frame.
+            direction: Where it is going.
+        """
+        await super().process_frame(frame, direction)
+        if isinstance(frame, BotStartedSpeakingFrame | BotStoppedSpeakingFrame):
+            self.speaking = isinstance(frame, BotStartedSpeakingFrame)
+            self.changed.set()
+        await self.push_frame(frame, direction)
+
+
+@dataclass
+class Call:
+    """One recorded call.
+
+    Attributes:
+        side: Where the assistant is.
+        recordings: What the caller says, one after the other.
+        on_line: Called with every turn as it is complete.
+    """
+
+    side: AssistantSide
+    recordings: Sequence[Recording]
+    on_line: Callable[[Line], None] = lambda line: None
+    _news: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _watcher: SpeechWatcher = field(default_factory=SpeechWatcher, init=False)
+    _transcript: Transcript = field(init=False)
+
+    async def hold(self, roles: Roles, phrases: tuple[str, ...] = ()) -> CallResult:
+        """Hold the call.
+
+        Args:
+            roles: Makes the caller's recogniser and voice.
+            phrases: What the recogniser should expect.
+
+        Returns:
+            How it went; never raises for what the other side does.
+        """
+        runner = WorkerRunner(handle_sigint=False)
+        microphone, speaker = RecordedMicrophone(), RecordingSpeaker()
+        main = build_main_task(
+            runner.bus,
+            Parts(microphone, roles.stt(phrases), roles.tts(), speaker, (self._watcher,)),
+        )
+        self._transcript = Transcript(self._add)
+        self._transcript.follow(main)
+        await self.side.join(runner, main.worker)
+        await runner.add_workers(main.worker)
+        result = CallResult(self._transcript, speaker)
+        running = asyncio.create_task(runner.run(), name="call")
+        talking = asyncio.create_task(self._talk(main.worker, microphone), name="talk")
+        try:
+            await asyncio.wait({running, talking}, return_when=asyncio.FIRST_COMPLETED)
+            if talking.done():
+                await asyncio.wait({running}, timeout=FAREWELL_TIMEOUT_S)
+            result.ended_by_assistant = running.done()
+        finally:
+            talking.cancel()
+            await runner.end(reason="the caller hangs up")
+            await asyncio.wait({running}, timeout=HANG_UP_TIMEOUT_S)
+            running.cancel()
+        result.error = self._judge(talking)
+        return result
+
+    def _add(self, line: Line) -> None:
+        self._news.set()
+        self.on_line(line)
+
+    async def _talk(self, main: PipelineWorker, microphone: RecordedMicrophone) -> None:
+        await self.side.begin(main)
+        problem = "the assistant did not greet"
+        await self._lines_of(Speaker.ASSISTANT, 1, GREETING_TIMEOUT_S, problem)
+        await self._silence()
+        for recording in self.recordings:
+            heard = len(self._transcript.said_by(Speaker.CALLER))
+            answers = len(self._transcript.said_by(Speaker.ASSISTANT))
+            logger.info(f"Caller speaks {recording.name}")
+            await microphone.say(recording)
+            problem = f"{recording.name} was not recognised as speech"
+            await self._lines_of(Speaker.CALLER, heard + 1, RECOGNITION_TIMEOUT_S, problem)
+            problem = f"{recording.name} was not answered"
+            await self._lines_of(Speaker.ASSISTANT, answers + 1, ANSWER_TIMEOUT_S, problem)
+            await self._silence()
+
+    async def _lines_of(self, speaker: Speaker, count: int, timeout_s: float, problem: str) -> None:
+        try:
+            async with asyncio.timeout(timeout_s):
+                while len(self._transcript.said_by(speaker)) < count:
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            raise CallFailed(problem) from None
+
+    async def _silence(self) -> None:
+        """Wait until the assistant has been silent for a moment."""
+        while True:
+            self._watcher.changed.clear()
+            try:
+                async with asyncio.timeout(ANSWER_TIMEOUT_S if self._watcher.speaking else PAUSE_S):
+                    await self._watcher.changed.wait()
+            except TimeoutError:
+                return
+
+    def _judge(self, talking: "asyncio.Task[None]") -> str | None:
+        if self.side.error is not None:
+            return self.side.error
+        if talking.done() and not talking.cancelled():
+            problem = talking.exception()
+            if isinstance(problem, CallFailed):
+                return str(problem)
+            if problem is not None:
+                raise problem
+            return None
+        answered = len(self._transcript.said_by(Speaker.ASSISTANT)) > len(self.recordings)
+        heard = len(self._transcript.said_by(Speaker.CALLER)) >= len(self.recordings)
+        return None if answered and heard else "the conversation ended before it was over"
+
+
+class CallFailed(Exception):  # noqa: N818  # it is an outcome that is reported, not raised on
+    """The conversation did not go as a conversation does."""

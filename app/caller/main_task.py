@@ -1,0 +1,108 @@
+"""The caller's main task: transport, recogniser, conversation, bridge, voice, transport.
+
+The same pipeline serves a browser, a recording and a keyboard; parts that a caller does not have
+are left out. The conversation is kept here, next to the caller; the assistants see it over the
+bridge.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pipecat.audio.vad.silero import SileroVADAnalyzer
+from pipecat.bus import BusBridgeProcessor, WorkerBus
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.worker import PipelineParams, PipelineWorker, ProcessorUnusablePolicy
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.aggregators.llm_response_universal import (
+    LLMAssistantAggregator,
+    LLMContextAggregatorPair,
+    LLMUserAggregator,
+    LLMUserAggregatorParams,
+)
+from pipecat.processors.frame_processor import FrameProcessor
+from pipecat.turns.user_turn_strategies import ExternalUserTurnStrategies
+
+MAIN_NAME = "caller"
+
+# The embedded recogniser and Smart Turn hear 16 kHz; 24 kHz is what the vendors' voices speak.
+AUDIO_IN_HZ = 16000
+AUDIO_OUT_HZ = 24000
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a caller has.
+
+    Attributes:
+        input: Where audio comes from; None for a caller who types.
+        stt: The recogniser; None for a caller who types.
+        tts: The voice; None for a caller who reads, and where the assistant speaks for itself.
+        output: Where audio goes to.
+        watchers: Processors that see everything the caller gets, behind the output.
+    """
+
+    input: FrameProcessor | None = None
+    stt: FrameProcessor | None = None
+    tts: FrameProcessor | None = None
+    output: FrameProcessor | None = None
+    watchers: Sequence[FrameProcessor] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True)
+class MainTask:
+    """The main task and the two ends of its conversation.
+
+    Attributes:
+        worker: The task.
+        user: Says when the caller's turns begin and end, and what was said.
+        assistant: The same for the assistant's turns.
+    """
+
+    worker: PipelineWorker
+    user: LLMUserAggregator
+    assistant: LLMAssistantAggregator
+
+
+def build_main_task(
+    bus: WorkerBus, parts: Parts, *, idle_timeout_s: float | None = None
+) -> MainTask:
+    """Build the main task of one conversation.
+
+    Args:
+        bus: The bus of the runner that will run it.
+        parts: What the caller has.
+        idle_timeout_s: Seconds without speech after which the conversation is given up; None to
+            wait for ever.
+    """
+    aggregators = LLMContextAggregatorPair(LLMContext(), user_params=_user_params(parts))
+    bridge = BusBridgeProcessor(bus=bus, worker_name=MAIN_NAME, name=f"{MAIN_NAME}::bridge")
+    processors = (
+        parts.input,
+        parts.stt,
+        aggregators.user(),
+        bridge,
+        parts.tts,
+        parts.output,
+        *parts.watchers,
+        aggregators.assistant(),
+    )
+    worker = PipelineWorker(
+        Pipeline([processor for processor in processors if processor is not None]),
+        name=MAIN_NAME,
+        params=PipelineParams(
+            audio_in_sample_rate=AUDIO_IN_HZ,
+            audio_out_sample_rate=AUDIO_OUT_HZ,
+            enable_metrics=True,
+            enable_usage_metrics=True,
+        ),
+        idle_timeout_secs=idle_timeout_s,
+        processor_unusable_policy=ProcessorUnusablePolicy.END,
+    )
+    return MainTask(worker, aggregators.user(), aggregators.assistant())
+
+
+def _user_params(parts: Parts) -> LLMUserAggregatorParams:
+    if parts.stt is None:
+        # Nobody speaks, so nobody has to detect when they stop.
+        return LLMUserAggregatorParams(user_turn_strategies=ExternalUserTurnStrategies())
+    return LLMUserAggregatorParams(vad_analyzer=SileroVADAnalyzer())

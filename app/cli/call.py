@@ -1,0 +1,52 @@
+"""`trunkline call`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from app.caller.call import Call
+from app.caller.recording import Recording
+from app.caller.transcript import Line, Speaker
+from app.cli import err, out
+from app.cli.sides import open_roles, wanted
+
+
+def print_line(line: Line) -> None:
+    """Print one turn with its time."""
+    colour = "cyan" if line.speaker is Speaker.CALLER else "green"
+    out.print(f"[dim]{line.at_s:6.1f} s[/]  [{colour}]{line.speaker:9}[/]  ", end="")
+    out.print(line.text, markup=False)
+
+
+async def run_call(
+    wavs: Sequence[Path],
+    remote_url: str | None,
+    token: str | None,
+    assistant: str | None,
+    heard: Path | None,
+) -> int:
+    """Make one recorded call.
+
+    Args:
+        wavs: The recordings.
+        remote_url: `--remote-url`.
+        token: `--token`.
+        assistant: `--assistant`.
+        heard: Where to write what the caller heard, or None.
+
+    Returns:
+        The exit code.
+    """
+    what = wanted(remote_url, token, assistant)
+    recordings = [Recording.load(path) for path in wavs]
+    async with open_roles(what) as roles:
+        call = Call(what.side(roles), recordings, print_line)
+        result = await call.hold(roles, what.phrases)
+    if heard is not None:
+        result.speaker.write_wav(heard)
+        err.print(f"[dim]What the caller heard is in {heard}[/]")
+    if result.error is not None:
+        err.print(f"[bold red]error:[/] {result.error}")
+        return 1
+    how = "the assistant ended it" if result.ended_by_assistant else "the caller hung up"
+    err.print(f"[bold green]The conversation took place;[/] {how}.")
+    return 0

@@ -1,0 +1,122 @@
+"""The commands: what each takes, and the module that does its work."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.cli import app
+
+AssistantOption = Annotated[
+    str | None,
+    typer.Option(help="An assistant in this process, or the one to ask for at the URL."),
+]
+RemoteOption = Annotated[
+    str | None, typer.Option(help="A session server, for example ws://localhost:8765/ws.")
+]
+TokenOption = Annotated[
+    str | None,
+    typer.Option(help="The bearer token. Better in TRUNKLINE_TOKEN, where others cannot see it."),
+]
+
+
+@app.command()
+def serve(
+    host: Annotated[
+        str | None,
+        typer.Option(help="Where to listen. Loopback unless TRUNKLINE_TOKENS is set."),
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="The port. 0 takes a free one.")] = None,
+) -> None:
+    """Host assistants: one session for every WebSocket at /ws and /ws/{assistant}.
+
+    Ctrl-C or SIGTERM tells every caller, ends the sessions, and exits; twice, at once.
+    """
+    from app.cli.serving import run_server
+
+    asyncio.run(run_server(host=host, port=port))
+
+
+@app.command()
+def console(
+    remote_url: RemoteOption = None, token: TokenOption = None, assistant: AssistantOption = None
+) -> None:
+    """Type to an assistant in the terminal. Ctrl-C or Ctrl-D hangs up."""
+    from app.cli.console import run_console
+
+    raise typer.Exit(asyncio.run(run_console(remote_url, token, assistant)))
+
+
+@app.command()
+def call(
+    wav: Annotated[
+        list[Path], typer.Option(help="What the caller says, 16-bit PCM. Repeat for more turns.")
+    ],
+    remote_url: RemoteOption = None,
+    token: TokenOption = None,
+    assistant: AssistantOption = None,
+    out: Annotated[Path | None, typer.Option(help="Where to write what the caller heard.")] = None,
+) -> None:
+    """Call an assistant with recordings, and print what both sides said and when.
+
+    Speaks one recording after the other, waiting for the answers. Exits with 0 only if the
+    conversation took place: every recording was recognised and answered.
+    """
+    from app.cli.call import run_call
+
+    raise typer.Exit(asyncio.run(run_call(wav, remote_url, token, assistant, out)))
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    epilog="Further options go to Pipecat's runner: `trunkline bot -- --help` lists them.",
+)
+def bot(
+    context: typer.Context,
+    remote_url: RemoteOption = None,
+    token: TokenOption = None,
+    assistant: AssistantOption = None,
+    transport: Annotated[
+        str | None,
+        typer.Option("--transport", "-t", help="webrtc, daily, websocket or eval; all by default."),
+    ] = None,
+) -> None:
+    """Run a local transport bot on Pipecat's runner, with a page on port 7860.
+
+    The microphone stays with this bot; the assistant is behind --remote-url, or in this process
+    with --assistant alone.
+    """
+    from app.cli.bot import run_bot
+
+    run_bot(remote_url, token, assistant, transport, context.args)
+
+
+@app.command()
+def check() -> None:
+    """Print the effective settings, without secrets, and everything that is wrong with them."""
+    from app.cli.check import run_check
+
+    raise typer.Exit(asyncio.run(run_check()))
+
+
+@app.command()
+def voices() -> None:
+    """List the voices of the configured text-to-speech."""
+    from app.cli.voices import run_voices
+
+    raise typer.Exit(asyncio.run(run_voices()))
+
+
+@app.command()
+def demo(
+    call: Annotated[
+        bool, typer.Option("--call", help="Make one recorded call, check it, and exit.")
+    ] = False,
+    port: Annotated[int, typer.Option(help="The session server's port.")] = 8765,
+    bot_port: Annotated[int, typer.Option(help="The port of the local bot's page.")] = 7860,
+) -> None:
+    """Try everything on this machine, without a key: a session server and a local bot."""
+    from app.cli.demo import run_demo
+
+    raise typer.Exit(asyncio.run(run_demo(call=call, port=port, bot_port=bot_port)))

@@ -1,0 +1,36 @@
+"""`trunkline serve`."""
+
+from agents import discover
+from app.cli import err
+from app.logs import configure_logs
+from app.server import serve
+from app.settings import Settings, load_settings
+
+
+async def run_server(*, host: str | None, port: int | None) -> None:
+    """Serve until told to stop.
+
+    Args:
+        host: `--host`.
+        port: `--port`.
+    """
+    settings = load_settings(host=host, port=port)
+    configure_logs(settings.log_level)
+    assistants = discover(settings.assistant_modules)
+
+    def on_listening(url: str) -> None:
+        err.print(f"[bold green]Trunkline listens on {url}/ws[/]")
+        for name, recipe in assistants.items():
+            err.print(f"  {url}/ws/{name}  [dim]{recipe.description}[/]")
+        err.print(_who_may_come(settings))
+
+    await serve(settings, assistants, on_listening=on_listening)
+
+
+def _who_may_come(settings: Settings) -> str:
+    if settings.tokens:
+        return f"Callers need one of {len(settings.tokens)} bearer tokens."
+    return (
+        "[yellow]No TRUNKLINE_TOKENS is set, so anybody who reaches this port is let in; "
+        "it listens on this machine only.[/]"
+    )

@@ -1,0 +1,1 @@
+"""Speech and language inside this process: no key, no network."""

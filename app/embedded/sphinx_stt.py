@@ -1,0 +1,205 @@
+"""The embedded recogniser: PocketSphinx in its own process, fed while the caller speaks."""
+
+import asyncio
+import json
+import struct
+import sys
+import tempfile
+from collections import deque
+from collections.abc import AsyncGenerator, Sequence
+from pathlib import Path
+from typing import Any
+
+from loguru import logger
+from pipecat.frames.frames import (
+    Frame,
+    InputAudioRawFrame,
+    InterimTranscriptionFrame,
+    TranscriptionFrame,
+    UserAudioRawFrame,
+    VADUserStartedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
+)
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessorSetup
+from pipecat.services.settings import STTSettings
+from pipecat.services.stt_service import STTService
+from pipecat.transcriptions.language import Language
+from pipecat.utils.time import time_now_iso8601
+
+from app.embedded.language_model import TrigramModel
+from app.errors import MissingExtraError
+
+SAMPLE_RATE_HZ = 16000
+
+# Kept while nobody speaks and put in front of an utterance: the detector reports speech late.
+PRE_ROLL_S = 0.7
+
+# Put behind an utterance, so that the last word has an end.
+TRAILING_SILENCE_S = 0.3
+
+# Measured here: 0.04 s after the last audio, 0.4 s for the first utterance; a busy machine takes
+# several times as long.
+TTFS_P99_S = 1.2
+
+# Loading the models takes 2 s here.
+READY_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 2.0
+
+_HEADER = struct.Struct(">cI")
+
+
+class SphinxSTTService(STTService):
+    """Recognises English on this machine.
+
+    Needs 16 kHz mono input and a voice activity detector in the user's aggregator.
+    """
+
+    def __init__(self, phrases: Sequence[str] = (), **kwargs: Any) -> None:
+        """Prepare the recogniser; the process starts with the pipeline.
+
+        Args:
+            phrases: What callers say, in lower case without punctuation. They are preferred where
+                the audio fits them; everything else is recognised as general English.
+            **kwargs: Further arguments of `STTService`.
+
+        Raises:
+            MissingExtraError: If pocketsphinx is not installed.
+        """
+        try:
+            import pocketsphinx  # noqa: F401
+        except ModuleNotFoundError:
+            raise MissingExtraError("pocketsphinx", "embedded") from None
+        settings = STTSettings(model="pocketsphinx-en-us", language=Language.EN_US)
+        super().__init__(
+            sample_rate=SAMPLE_RATE_HZ, ttfs_p99_latency=TTFS_P99_S, settings=settings, **kwargs
+        )
+        self._phrases = tuple(phrases)
+        self._process: asyncio.subprocess.Process | None = None
+        self._answers: asyncio.Task[None] | None = None
+        self._model_folder: tempfile.TemporaryDirectory[str] | None = None
+        self._pre_roll: deque[bytes] = deque()
+        self._pre_roll_bytes = 0
+        self._hearing = False
+
+    async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]
+        """Start the decoder's process and wait until its models are loaded.
+
+        Args:
+            setup: What the pipeline offers.
+        """
+        await super().setup(setup)
+        arguments = [sys.executable, "-m", "app.embedded.sphinx_worker"]
+        if self._phrases:
+            self._model_folder = tempfile.TemporaryDirectory(prefix="trunkline-lm-")
+            path = Path(self._model_folder.name) / "phrases.arpa"
+            path.write_text(TrigramModel(self._phrases).arpa())
+            arguments.append(str(path))
+        pipe = asyncio.subprocess.PIPE
+        self._process = await asyncio.create_subprocess_exec(*arguments, stdin=pipe, stdout=pipe)
+        assert self._process.stdout is not None
+        async with asyncio.timeout(READY_TIMEOUT_S):
+            await self._process.stdout.readline()
+        self._answers = self.create_task(self._read_answers(self._process.stdout), "answers")
+
+    async def cleanup(self) -> None:
+        """End the decoder's process."""
+        await super().cleanup()
+        if self._answers is not None:
+            await self.cancel_task(self._answers)
+            self._answers = None
+        if self._process is not None:
+            await _end(self._process)
+            self._process = None
+        if self._model_folder is not None:
+            self._model_folder.cleanup()
+            self._model_folder = None
+
+    async def process_audio_frame(
+        self, frame: InputAudioRawFrame, direction: FrameDirection
+    ) -> None:
+        """Pass audio to the decoder while the caller speaks, keep a little of it otherwise.
+
+        Args:
+            frame: 16-bit mono PCM at 16 kHz.
+            direction: Where the frame is going.
+        """
+        self._user_id = frame.user_id if isinstance(frame, UserAudioRawFrame) else ""
+        if self._hearing:
+            await self._send(b"A", frame.audio)
+            return
+        self._pre_roll.append(frame.audio)
+        self._pre_roll_bytes += len(frame.audio)
+        while self._pre_roll_bytes - len(self._pre_roll[0]) > PRE_ROLL_S * SAMPLE_RATE_HZ * 2:
+            self._pre_roll_bytes -= len(self._pre_roll.popleft())
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Follow the voice activity detector.
+
+        Args:
+            frame: Any frame.
+            direction: Where the frame is going.
+        """
+        await super().process_frame(frame, direction)
+        if isinstance(frame, VADUserStartedSpeakingFrame) and not self._hearing:
+            self._hearing = True
+            await self._send(b"S")
+            await self._send(b"A", b"".join(self._pre_roll))
+            self._pre_roll.clear()
+            self._pre_roll_bytes = 0
+        elif isinstance(frame, VADUserStoppedSpeakingFrame) and self._hearing:
+            self._hearing = False
+            await self._send(b"A", bytes(int(TRAILING_SILENCE_S * SAMPLE_RATE_HZ) * 2))
+            await self._send(b"E")
+
+    async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None, None]:
+        """Not used: audio goes to the decoder as it arrives.
+
+        Args:
+            audio: Ignored.
+
+        Yields:
+            Nothing.
+        """
+        nothing: tuple[Frame, ...] = ()
+        for frame in nothing:
+            yield frame
+
+    async def _send(self, kind: bytes, payload: bytes = b"") -> None:
+        if self._process is None or self._process.stdin is None:
+            return
+        try:
+            self._process.stdin.write(_HEADER.pack(kind, len(payload)) + payload)
+            await self._process.stdin.drain()
+        except (BrokenPipeError, ConnectionResetError) as error:
+            await self.push_error("the embedded recogniser ended", exception=error)
+
+    async def _read_answers(self, stdout: asyncio.StreamReader) -> None:
+        while line := await stdout.readline():
+            answer = json.loads(line)
+            if answer.get("partial"):
+                await self.push_frame(
+                    InterimTranscriptionFrame(
+                        answer["partial"], self._user_id, time_now_iso8601(), Language.EN_US
+                    )
+                )
+            elif "final" in answer:
+                await self._push_final(answer["final"])
+        logger.debug(f"{self}: the recogniser's process ended")
+
+    async def _push_final(self, text: str) -> None:
+        if text:
+            final = TranscriptionFrame(text, self._user_id, time_now_iso8601(), Language.EN_US)
+            final.finalized = True
+            await self.push_frame(final)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """End a process that stops when its input does; kill one that does not."""
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        async with asyncio.timeout(STOP_TIMEOUT_S):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()

@@ -1,0 +1,119 @@
+"""The addresses of the session server."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, WebSocket
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.requests import HTTPConnection
+
+from agents import Recipe
+from app.server.door import Refusal
+from app.server.session import Session, SessionLimits
+from app.server.state import ServerState, state_of
+from app.settings import Settings
+
+router = APIRouter()
+
+State = Annotated[ServerState, Depends(state_of)]
+
+
+class AssistantInfo(BaseModel):
+    """What `/v1/assistants` tells of one assistant.
+
+    Attributes:
+        name: The last part of its address.
+        description: One line for people.
+        tasks: The tasks that a caller may address, the one to activate first.
+        phrases: What callers say, for recognisers that can be taught.
+    """
+
+    name: str
+    description: str
+    tasks: list[str]
+    phrases: list[str]
+
+
+class Health(BaseModel):
+    """What the health addresses tell."""
+
+    status: str
+
+
+def admitted(connection: HTTPConnection, state: State) -> str:
+    """Let nobody in without a valid token; gives the caller's name."""
+    return state.door.admit(connection)
+
+
+@router.get("/livez")
+async def live() -> Health:
+    """Tell that the process answers."""
+    return Health(status="alive")
+
+
+@router.get("/readyz", responses={503: {"model": Health}})
+async def ready(state: State) -> JSONResponse:
+    """Tell whether new sessions are taken."""
+    if state.sessions.draining:
+        return JSONResponse({"status": "draining"}, HTTPStatus.SERVICE_UNAVAILABLE)
+    return JSONResponse({"status": "ready"})
+
+
+@router.get("/v1/assistants")
+async def assistants(
+    state: State, principal: Annotated[str, Depends(admitted)]
+) -> list[AssistantInfo]:
+    """List the assistants that this server hosts."""
+    return [
+        AssistantInfo(
+            name=recipe.name,
+            description=recipe.description,
+            tasks=list(recipe.exports),
+            phrases=list(recipe.phrases),
+        )
+        for recipe in state.assistants.values()
+    ]
+
+
+@router.websocket("/ws")
+@router.websocket("/ws/{assistant}")
+async def session(websocket: WebSocket, state: State, assistant: str | None = None) -> None:
+    """Hold one session with an assistant."""
+    try:
+        principal, recipe = _admit(websocket, state, assistant)
+    except Refusal as refusal:
+        await websocket.send_denial_response(refusal.response())
+        return
+    held = Session(recipe, principal, state.roles, _limits(state.settings))
+    state.sessions.add(held)
+    try:
+        await websocket.accept()
+        await held.run(websocket)
+    finally:
+        state.sessions.remove(held)
+
+
+async def on_refusal(request: Request, refusal: Exception) -> JSONResponse:
+    """Answer a request that the door refused."""
+    assert isinstance(refusal, Refusal)
+    return refusal.response()
+
+
+def _admit(websocket: WebSocket, state: ServerState, assistant: str | None) -> tuple[str, Recipe]:
+    principal = state.door.admit(websocket)
+    if state.sessions.draining:
+        raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "draining", "the server is going away")
+    name = assistant or state.settings.default_assistant
+    recipe = state.assistants.get(name)
+    if recipe is None:
+        raise Refusal(HTTPStatus.NOT_FOUND, "no_assistant", "there is no such assistant here")
+    return principal, recipe
+
+
+def _limits(settings: Settings) -> SessionLimits:
+    return SessionLimits(
+        start_timeout_s=settings.start_timeout_s,
+        max_message_bytes=settings.max_message_bytes,
+        max_waiting_bytes=settings.max_waiting_bytes,
+    )

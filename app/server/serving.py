@@ -1,0 +1,151 @@
+"""Running the session server: listening, signals, and an end that tells every caller."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+
+from fastapi import FastAPI
+from loguru import logger
+from uvicorn import Config
+
+from agents import Assistants
+from app.errors import AppError
+from app.loopback import EmbeddedServer, started
+from app.server.factory import create_app
+from app.settings import Settings
+
+# How long uvicorn may take to close what is left after every session has ended.
+SHUTDOWN_TIMEOUT_S = 1
+
+# A caller that vanished without a word is noticed after two of these.
+PING_INTERVAL_S = 5.0
+
+
+class SessionServer(EmbeddedServer):
+    """A uvicorn server whose sessions end before its sockets do.
+
+    uvicorn closes WebSockets with 1012 before the application hears of the shutdown. Here the
+    sessions are drained first, and only then is uvicorn told to stop.
+
+    Attributes:
+        stopped: Set when the sessions are drained and the server is about to close.
+    """
+
+    def __init__(self, app: FastAPI, settings: Settings) -> None:
+        """Configure uvicorn for long-lived sockets that carry untrusted messages.
+
+        Args:
+            app: The application of `create_app`.
+            settings: The settings.
+        """
+        super().__init__(
+            Config(
+                app,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                ws="websockets-sansio",
+                ws_max_size=settings.max_message_bytes,
+                ws_per_message_deflate=False,
+                ws_ping_interval=PING_INTERVAL_S,
+                ws_ping_timeout=PING_INTERVAL_S,
+                timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
+            )
+        )
+        self._app = app
+        self.stopped = asyncio.Event()
+        self._drain_timeout_s = settings.drain_timeout_s
+        self._draining: asyncio.Task[None] | None = None
+
+    def stop(self) -> None:
+        """Drain and stop; called again before that is done, stop at once."""
+        if self._draining is not None:
+            if not self.stopped.is_set():
+                logger.warning("Stopping at once")
+                self.should_exit = self.force_exit = True
+                self.stopped.set()
+            return
+        self._draining = asyncio.create_task(self._drain(), name="drain")
+
+    async def _drain(self) -> None:
+        try:
+            await self._app.state.server.sessions.drain(self._drain_timeout_s)
+        finally:
+            self.should_exit = True
+            self.stopped.set()
+
+
+@contextlib.asynccontextmanager
+async def running_server(
+    settings: Settings, assistants: Assistants
+) -> AsyncIterator[tuple[str, SessionServer]]:
+    """Serve while the block runs; drains and stops afterwards.
+
+    Args:
+        settings: The settings.
+        assistants: The assistants to host.
+
+    Yields:
+        The server's address, for example `ws://127.0.0.1:8765`, and the server.
+
+    Raises:
+        AppError: If the port cannot be had, or the server does not start.
+    """
+    server = SessionServer(create_app(settings, assistants), settings)
+    listener = _listen(settings)
+    serving = asyncio.create_task(server.serve(sockets=[listener]), name="serve")
+    try:
+        await started(server, serving)
+        yield _address(settings, listener), server
+    finally:
+        server.stop()
+        await asyncio.shield(serving)
+        listener.close()
+
+
+async def serve(
+    settings: Settings, assistants: Assistants, *, on_listening: Callable[[str], None]
+) -> None:
+    """Serve until the process is told to stop by SIGINT or SIGTERM.
+
+    Args:
+        settings: The settings.
+        assistants: The assistants to host.
+        on_listening: Called with the address of the server once it takes callers.
+
+    Raises:
+        AppError: If the port cannot be had, or the server does not start.
+    """
+    loop = asyncio.get_running_loop()
+    async with running_server(settings, assistants) as (address, server):
+        signals = (signal.SIGINT, signal.SIGTERM)
+        for number in signals:
+            loop.add_signal_handler(number, server.stop)
+        on_listening(address)
+        try:
+            await server.stopped.wait()
+        finally:
+            for number in signals:
+                loop.remove_signal_handler(number)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    host = settings.listen_host
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise AppError(f"cannot listen on {host}:{settings.port}: {error.strerror}") from None
+    return listener
+
+
+def _address(settings: Settings, listener: socket.socket) -> str:
+    port = listener.getsockname()[1]
+    host = settings.listen_host
+    shown = f"[{host}]" if ":" in host else host
+    return f"ws://{shown}:{port}"

@@ -1,0 +1,36 @@
+"""What the routes of one server share."""
+
+from dataclasses import dataclass, field
+
+from starlette.requests import HTTPConnection
+
+from agents import Assistants
+from app.server.door import Door
+from app.server.table import SessionTable
+from app.services import Roles
+from app.settings import Settings
+
+
+@dataclass
+class ServerState:
+    """The parts of one server.
+
+    Attributes:
+        settings: Its settings.
+        assistants: The assistants that it hosts.
+        roles: Makes services.
+        door: Lets callers in.
+        sessions: The sessions that are running.
+    """
+
+    settings: Settings
+    assistants: Assistants
+    roles: Roles
+    door: Door
+    sessions: SessionTable = field(default_factory=SessionTable)
+
+
+def state_of(connection: HTTPConnection) -> ServerState:
+    """Find the server's parts from a request or a WebSocket."""
+    state: ServerState = connection.app.state.server
+    return state

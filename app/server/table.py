@@ -1,0 +1,60 @@
+"""Every session of this process, and the end of them all."""
+
+import asyncio
+from collections.abc import Iterator
+
+from loguru import logger
+
+from app.server.session import Session
+from proxy import CloseCode
+
+
+class SessionTable:
+    """The sessions that are running.
+
+    Attributes:
+        draining: Whether no more are taken.
+    """
+
+    def __init__(self) -> None:
+        """Start without sessions."""
+        self.draining = False
+        self._sessions: dict[str, Session] = {}
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    def __len__(self) -> int:
+        """Count the sessions."""
+        return len(self._sessions)
+
+    def __iter__(self) -> Iterator[Session]:
+        """Iterate over a snapshot of the sessions."""
+        return iter(list(self._sessions.values()))
+
+    def add(self, session: Session) -> None:
+        """Take a session in, before its socket is accepted."""
+        self._sessions[session.id] = session
+        self._empty.clear()
+
+    def remove(self, session: Session) -> None:
+        """Forget a session of which nothing is left."""
+        self._sessions.pop(session.id, None)
+        if not self._sessions:
+            self._empty.set()
+
+    async def drain(self, timeout_s: float) -> None:
+        """Take no more sessions, tell every caller, and wait for the end of all of them.
+
+        Args:
+            timeout_s: How long to wait.
+        """
+        self.draining = True
+        if self._sessions:
+            logger.info(f"Draining {len(self)} sessions")
+        for session in self:
+            session.end(CloseCode.GOING_AWAY)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._empty.wait()
+        except TimeoutError:
+            logger.warning(f"{len(self)} sessions did not end within {timeout_s:g} s")

@@ -1,0 +1,72 @@
+"""Which voices the configured text-to-speech has."""
+
+from dataclasses import dataclass
+
+from app.errors import MissingExtraError, ServiceError
+from app.settings import Settings
+
+# A list of voices is one short answer; without a network there is none.
+LIST_TIMEOUT_S = 15.0
+
+
+@dataclass(frozen=True)
+class VoiceInfo:
+    """One voice.
+
+    Attributes:
+        id: What the setting `voice` takes.
+        name: What people call it.
+        language: What it speaks.
+        description: More about it; may be empty.
+    """
+
+    id: str
+    name: str
+    language: str
+    description: str = ""
+
+
+async def list_voices(settings: Settings) -> list[VoiceInfo]:
+    """List the voices of the configured text-to-speech.
+
+    Raises:
+        MissingExtraError: If its package is not installed.
+        ServiceError: If the vendor cannot be asked.
+    """
+    if settings.tts_vendor == "cartesia":
+        return await _cartesia_voices(settings)
+    from app.embedded.voices import find_voice
+
+    synthesiser = find_voice()
+    try:
+        return [
+            VoiceInfo(name, name, "en", f"embedded, {synthesiser.name}")
+            for name in synthesiser.voices
+        ]
+    finally:
+        await synthesiser.close()
+
+
+async def _cartesia_voices(settings: Settings) -> list[VoiceInfo]:
+    try:
+        from cartesia import APIConnectionError, APIStatusError, AsyncCartesia
+    except ImportError:
+        raise MissingExtraError("Cartesia's package", "cartesia") from None
+    assert settings.cartesia_api_key is not None
+    client = AsyncCartesia(
+        api_key=settings.cartesia_api_key.get_secret_value(),
+        base_url=settings.cartesia_base_url,
+        timeout=LIST_TIMEOUT_S,
+        max_retries=1,
+    )
+    try:
+        return [
+            VoiceInfo(voice.id, voice.name, str(voice.language), voice.description)
+            async for voice in client.voices.list(limit=100)
+        ]
+    except APIStatusError as error:
+        raise ServiceError(f"Cartesia answered {error.status_code} to a list of voices") from None
+    except APIConnectionError:
+        raise ServiceError("Cartesia cannot be reached for a list of voices") from None
+    finally:
+        await client.close()

@@ -1,0 +1,230 @@
+"""The settings of every program: one frozen class, read from the environment and `.env`.
+
+Every setting is an environment variable: `TRUNKLINE_` and the field's name in capitals. The
+vendors' keys are read under the vendors' own names. A variable that starts with `TRUNKLINE_` and
+is not a setting is an error, because it is a misspelt one.
+"""
+
+import difflib
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from dotenv import dotenv_values
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.errors import SettingsError
+
+PREFIX = "TRUNKLINE_"
+ENV_FILE = ".env"
+
+# Where a program may listen without a token.
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
+
+CommaSeparated = Annotated[tuple[str, ...], NoDecode]
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode]
+
+
+def _vendor(name: str) -> Any:
+    """Declare a setting that is read under a vendor's own variable."""
+    return Field(default=None, validation_alias=AliasChoices(name, name.lower()))
+
+
+class Settings(BaseSettings):
+    """What can be set.
+
+    Attributes:
+        host: Where the session server listens. Every address of the machine when there are
+            tokens, loopback when there are none.
+        port: Its port.
+        tokens: Bearer tokens that callers may present; several are valid at a time.
+        token: The token that the bot, the call and the console present to a server.
+        default_assistant: The assistant behind `/ws`.
+        assistant_modules: Python modules with further recipes.
+        stt: Who recognises speech; `auto` is the vendor whose key is set, else embedded.
+        llm: Who is the language model.
+        tts: Who speaks.
+        openai_api_key: OpenAI's key, or one of a server that speaks its protocol.
+        openai_base_url: Such a server, for example `http://localhost:11434/v1` for Ollama.
+        openai_model: The model to ask for; Pipecat's default by default, as with the other two.
+        deepgram_api_key: Deepgram's key.
+        deepgram_base_url: Another server that speaks Deepgram's protocol.
+        deepgram_model: The model to ask for.
+        cartesia_api_key: Cartesia's key.
+        cartesia_base_url: Another server that speaks Cartesia's HTTP and WebSocket protocols.
+        cartesia_model: The model to ask for.
+        voice: The voice's id with Cartesia, or its name with the embedded voices.
+        daily_api_key: Daily's key, for the Daily transport.
+        max_message_bytes: The largest message that a line takes.
+        max_waiting_bytes: How much may wait for a caller that reads slowly.
+        start_timeout_s: How long an assistant may take to be built.
+        drain_timeout_s: How long sessions may take to end when the server stops.
+        log_level: The least important messages that are logged.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=ENV_FILE,
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+    )
+
+    host: str | None = None
+    port: int = Field(default=8765, ge=0, le=65535)
+    tokens: Secrets = ()
+    token: SecretStr | None = None
+    default_assistant: str = "acme"
+    assistant_modules: CommaSeparated = ()
+
+    stt: Literal["auto", "deepgram", "embedded"] = "auto"
+    llm: Literal["auto", "openai", "embedded"] = "auto"
+    tts: Literal["auto", "cartesia", "embedded"] = "auto"
+
+    openai_api_key: SecretStr | None = _vendor("OPENAI_API_KEY")
+    openai_base_url: str | None = _vendor("OPENAI_BASE_URL")
+    openai_model: str | None = None
+    deepgram_api_key: SecretStr | None = _vendor("DEEPGRAM_API_KEY")
+    deepgram_base_url: str | None = _vendor("DEEPGRAM_BASE_URL")
+    deepgram_model: str | None = None
+    cartesia_api_key: SecretStr | None = _vendor("CARTESIA_API_KEY")
+    cartesia_base_url: str | None = _vendor("CARTESIA_BASE_URL")
+    cartesia_model: str | None = None
+    daily_api_key: SecretStr | None = _vendor("DAILY_API_KEY")
+    voice: str | None = None
+
+    max_message_bytes: int = Field(default=4 * 1024 * 1024, ge=64 * 1024)
+    max_waiting_bytes: int = Field(default=2 * 1024 * 1024, ge=64 * 1024)
+    start_timeout_s: float = Field(default=20.0, gt=0)
+    drain_timeout_s: float = Field(default=8.0, gt=0)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @field_validator("tokens", "assistant_modules", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("tokens")
+    @classmethod
+    def _long_enough(cls, tokens: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(len(token.get_secret_value()) < 16 for token in tokens):
+            raise ValueError("a token has at least 16 characters")
+        return tokens
+
+    @property
+    def listen_host(self) -> str:
+        """Where the server listens."""
+        return self.host or ("0.0.0.0" if self.tokens else "127.0.0.1")
+
+    @property
+    def stt_vendor(self) -> Literal["deepgram", "embedded"]:
+        """Who recognises speech."""
+        if self.stt == "auto":
+            return "deepgram" if self.deepgram_api_key else "embedded"
+        return self.stt
+
+    @property
+    def llm_vendor(self) -> Literal["openai", "embedded"]:
+        """Who is the language model."""
+        if self.llm == "auto":
+            return "openai" if self.openai_api_key or self.openai_base_url else "embedded"
+        return self.llm
+
+    @property
+    def tts_vendor(self) -> Literal["cartesia", "embedded"]:
+        """Who speaks."""
+        if self.tts == "auto":
+            return "cartesia" if self.cartesia_api_key else "embedded"
+        return self.tts
+
+    @property
+    def embedded_roles(self) -> tuple[str, ...]:
+        """The roles that run inside this process."""
+        vendors = {"stt": self.stt_vendor, "llm": self.llm_vendor, "tts": self.tts_vendor}
+        return tuple(role for role, vendor in vendors.items() if vendor == "embedded")
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings from the environment and `.env`.
+
+    Args:
+        **overrides: Values that win over both, by field; None leaves a setting as it is.
+
+    Raises:
+        SettingsError: If a variable is unknown or malformed; names every one of them.
+    """
+    problems = _unknown_variables()
+    try:
+        settings = Settings(**{key: value for key, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        problems += [_describe(detail) for detail in error.errors(include_input=False)]
+    else:
+        problems += _contradictions(settings)
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return settings
+
+
+def variable_of(field: str) -> str:
+    """Return the environment variable of a field."""
+    alias = Settings.model_fields[field].validation_alias
+    if isinstance(alias, AliasChoices):
+        return str(alias.choices[0])
+    return f"{PREFIX}{field.upper()}"
+
+
+def _unknown_variables() -> list[str]:
+    known = {variable_of(field) for field in Settings.model_fields}
+    given = set(os.environ)
+    if Path(ENV_FILE).is_file():
+        given |= set(dotenv_values(ENV_FILE))
+    problems = []
+    for name in sorted(given):
+        if name.upper().startswith(PREFIX) and name.upper() not in known | PROGRAM_VARIABLES:
+            close = difflib.get_close_matches(name.upper(), known, 1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            problems.append(f"{name} is not a setting{hint}")
+    return problems
+
+
+# Variables of this project that are not settings of its programs.
+PROGRAM_VARIABLES = frozenset({f"{PREFIX}PYTHON"})
+
+
+def _describe(detail: Any) -> str:
+    field = str(detail["loc"][0]) if detail["loc"] else ""
+    names = {variable_of(name): name for name in Settings.model_fields}
+    variable = variable_of(field) if field in Settings.model_fields else field
+    return f"{variable if variable in names else field}: {detail['msg']}"
+
+
+def _contradictions(settings: Settings) -> list[str]:
+    problems = []
+    if not settings.tokens and settings.listen_host not in LOOPBACK_HOSTS:
+        problems.append(
+            f"{PREFIX}HOST={settings.listen_host} without {PREFIX}TOKENS would let anybody in; "
+            "set a token, or listen on 127.0.0.1"
+        )
+    needed = (
+        ("stt", settings.stt_vendor == "deepgram", settings.deepgram_api_key, "DEEPGRAM_API_KEY"),
+        ("tts", settings.tts_vendor == "cartesia", settings.cartesia_api_key, "CARTESIA_API_KEY"),
+        (
+            "llm",
+            settings.llm_vendor == "openai",
+            settings.openai_api_key or settings.openai_base_url,
+            "OPENAI_API_KEY",
+        ),
+    )
+    for role, wanted, key, variable in needed:
+        if wanted and not key:
+            problems.append(f"{variable_of(role)} asks for a vendor, but {variable} is not set")
+    return problems

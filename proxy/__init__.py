@@ -1,0 +1,22 @@
+"""How two buses are joined: codec, filter, dialects of the line, and the two proxy tasks."""
+
+from proxy.client import WebSocketProxyClientTask
+from proxy.close_codes import CloseCode, may_reconnect
+from proxy.dialect import LineStats
+from proxy.errors import ConnectError, LineError, LinkClosedError, RefusedError
+from proxy.filter import DropReason
+from proxy.server import ServerLineOptions, WebSocketProxyServerTask
+
+__all__ = [
+    "CloseCode",
+    "ConnectError",
+    "DropReason",
+    "LineError",
+    "LineStats",
+    "LinkClosedError",
+    "RefusedError",
+    "ServerLineOptions",
+    "WebSocketProxyClientTask",
+    "WebSocketProxyServerTask",
+    "may_reconnect",
+]

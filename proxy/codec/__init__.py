@@ -1,0 +1,1 @@
+"""How messages are written and read: the closed table, and one codec for each dialect."""

@@ -1,0 +1,215 @@
+"""Names decide what crosses a line.
+
+A `Filter` stands at one end of one line. Inbound, a message must be addressed to a task that this
+end exports, and its source is overwritten with the other end's name: nobody can speak in another
+task's name. Outbound, a message must come from an exported task and be addressed to the other end.
+Broadcasts and local messages never cross. Frames have no address of their own; for them the type
+decides.
+
+Source: the security notes of Pipecat's remote proxy example, made true.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from pipecat.bus.messages import (
+    BusActivateWorkerMessage,
+    BusDeactivateWorkerMessage,
+    BusFlushProgressMessage,
+    BusFrameMessage,
+    BusJobCancelMessage,
+    BusJobRequestMessage,
+    BusJobResponseMessage,
+    BusJobResponseUrgentMessage,
+    BusJobStreamDataMessage,
+    BusJobStreamEndMessage,
+    BusJobStreamStartMessage,
+    BusJobUpdateMessage,
+    BusJobUpdateRequestMessage,
+    BusJobUpdateUrgentMessage,
+    BusLocalMessage,
+    BusMessage,
+    BusTTSSpeakMessage,
+)
+from pipecat.frames.frames import Frame
+
+from proxy.codec import rules
+
+# Long enough for any name a person gives; short enough that a hostile one fills no log.
+MAX_NAME_LENGTH = 128
+
+JOB_MESSAGES: tuple[type[BusMessage], ...] = (
+    BusJobCancelMessage,
+    BusJobRequestMessage,
+    BusJobResponseMessage,
+    BusJobResponseUrgentMessage,
+    BusJobStreamDataMessage,
+    BusJobStreamEndMessage,
+    BusJobStreamStartMessage,
+    BusJobUpdateMessage,
+    BusJobUpdateRequestMessage,
+    BusJobUpdateUrgentMessage,
+)
+
+_ADDRESSED = frozenset({*JOB_MESSAGES, BusFlushProgressMessage, BusTTSSpeakMessage})
+_SWITCHING = frozenset({BusActivateWorkerMessage, BusDeactivateWorkerMessage})
+
+
+class DropReason(StrEnum):
+    """Why a message did not cross."""
+
+    HOME = "home"  # a frame that stays where it began
+    LOCAL = "local"  # a broadcast, a local message, or one between tasks of this side
+    TARGET = "target"  # addressed to a task that is not exported
+    SOURCE = "source"  # from a task that is not exported
+    TYPE = "type"  # a message or frame type that is refused in this direction
+    CODEC = "codec"  # a value that does not fit its type
+    SLOW = "slow"  # media dropped because the other side does not keep up
+    TOO_BIG = "too_big"  # larger than a message may be
+    CLOSED = "closed"  # there was no line any more
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a filter says of one message.
+
+    Attributes:
+        messages: What passes: nothing, the message, or copies with their addresses set right.
+        dropped: The reason where nothing passes.
+    """
+
+    messages: tuple[BusMessage, ...] = ()
+    dropped: DropReason | None = None
+
+
+@dataclass(frozen=True)
+class FrameTypes:
+    """Which frame types this end takes from the other.
+
+    Attributes:
+        refused: Types that are refused and counted against the other side.
+        home: Types that the other side should keep; dropped without a word.
+    """
+
+    refused: frozenset[type[Frame]]
+    home: frozenset[type[Frame]] = rules.HOME
+
+    def judge(self, frame: type[Frame]) -> DropReason | None:
+        """Tell why a frame of this type is not taken, or None if it is."""
+        if frame in self.home:
+            return DropReason.HOME
+        return DropReason.TYPE if frame in self.refused else None
+
+    def allowing(self, *types: type[Frame]) -> "FrameTypes":
+        """Return the same with these types taken as well."""
+        return FrameTypes(self.refused - set(types), self.home - set(types))
+
+
+FROM_CALLER = FrameTypes(rules.LIFECYCLE | rules.SETTINGS | rules.CONVERSATION)
+FROM_ASSISTANT = FrameTypes(rules.LIFECYCLE | rules.SETTINGS)
+
+
+@dataclass
+class Filter:
+    """The filter at one end of one line.
+
+    Attributes:
+        exported: Names of the tasks here that the other end may address.
+        remote: Names of the other end's tasks; the first is the one that its messages come from.
+            Empty until the other end has given its name.
+        inbound_frames: The frame types that this end takes.
+        home: The frame types that this end never sends.
+        may_switch: Whether the other end may activate and deactivate exported tasks.
+        reserved: Names that the other end's task may not have: every task of this side.
+    """
+
+    exported: Sequence[str]
+    remote: Sequence[str]
+    inbound_frames: FrameTypes
+    home: frozenset[type[Frame]] = rules.HOME
+    may_switch: bool = False
+    reserved: frozenset[str] = frozenset()
+    _exported: frozenset[str] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Index the exported names."""
+        self._exported = frozenset(self.exported)
+        self.reserved |= self._exported
+
+    def inbound(self, message: BusMessage) -> Verdict:
+        """Judge a message that arrived over the line.
+
+        Returns:
+            The message with its source overwritten, one copy for each exported task where it is a
+            frame without an address; or why it is dropped.
+        """
+        if isinstance(message, BusFrameMessage):
+            return self._inbound_frame(message)
+        kind = type(message)
+        if kind not in _ADDRESSED and not (self.may_switch and kind in _SWITCHING):
+            return Verdict(dropped=DropReason.TYPE)
+        if message.target not in self._exported:
+            return Verdict(dropped=DropReason.TARGET)
+        message.source = self._source_of(message)
+        return Verdict((message,))
+
+    def outbound(self, message: BusMessage) -> Verdict:
+        """Judge a message that a task of this side sent.
+
+        Returns:
+            The message as it stands, or why it stays.
+        """
+        if isinstance(message, BusLocalMessage):
+            return Verdict(dropped=DropReason.LOCAL)
+        if message.source not in self._exported:
+            crossing = message.target in self.remote
+            return Verdict(dropped=DropReason.SOURCE if crossing else DropReason.LOCAL)
+        if isinstance(message, BusFrameMessage):
+            return self._outbound_frame(message)
+        if message.target not in self.remote:
+            return Verdict(dropped=DropReason.LOCAL)
+        if type(message) not in _ADDRESSED and type(message) not in _SWITCHING:
+            return Verdict(dropped=DropReason.TYPE)
+        return Verdict((message,))
+
+    def _inbound_frame(self, message: BusFrameMessage) -> Verdict:
+        reason = self.inbound_frames.judge(type(message.frame))
+        if reason is not None:
+            return Verdict(dropped=reason)
+        message.source = self._source_of(message)
+        if message.target is not None:
+            if message.target not in self._exported:
+                return Verdict(dropped=DropReason.TARGET)
+            return Verdict((message,))
+        if len(self.exported) == 1:
+            message.target = self.exported[0]
+            return Verdict((message,))
+        return Verdict(tuple(replace(message, target=name) for name in self.exported))
+
+    def _outbound_frame(self, message: BusFrameMessage) -> Verdict:
+        if message.target is not None and message.target not in self.remote:
+            return Verdict(dropped=DropReason.LOCAL)
+        if type(message.frame) in self.home:
+            return Verdict(dropped=DropReason.HOME)
+        if type(message.frame) in rules.LIFECYCLE:
+            return Verdict(dropped=DropReason.TYPE)
+        return Verdict((message,))
+
+    def _source_of(self, message: BusMessage) -> str:
+        return message.source if message.source in self.remote else self.remote[0]
+
+
+def valid_name(name: object, taken: Iterable[str] = ()) -> bool:
+    """Tell whether a name that came over the wire may be used for the other end's task.
+
+    Args:
+        name: What the other end calls its task.
+        taken: Names that are in use on this side.
+    """
+    return (
+        isinstance(name, str)
+        and 0 < len(name) <= MAX_NAME_LENGTH
+        and name.isprintable()
+        and name not in taken
+    )

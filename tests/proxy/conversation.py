@@ -1,0 +1,209 @@
+"""Both ends of a line over a real socket: a small server, and a caller's runner."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import FastAPI, WebSocket
+from pipecat.bus.messages import BusJobRequestMessage
+from pipecat.frames.frames import (
+    Frame,
+    LLMContextFrame,
+    LLMFullResponseEndFrame,
+    LLMFullResponseStartFrame,
+    LLMTextFrame,
+)
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.worker import PipelineWorker
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.workers.base_worker import BaseWorker
+from pipecat.workers.runner import WorkerRunner
+
+from app.caller.main_task import Parts, build_main_task
+from app.loopback import serve_on_loopback
+from proxy import LinkClosedError, WebSocketProxyClientTask, WebSocketProxyServerTask
+
+WAIT_S = 20.0
+
+
+async def within(awaitable: Any, timeout_s: float = WAIT_S) -> Any:
+    """Wait, but not for ever."""
+    async with asyncio.timeout(timeout_s):
+        return await awaitable
+
+
+class Echo(BaseWorker):
+    """A bus-only task that answers every job with its payload."""
+
+    async def on_job_request(self, message: BusJobRequestMessage) -> None:
+        await super().on_job_request(message)
+        await self.send_job_response(message.job_id, {"echo": message.payload})
+
+
+class Parrot(FrameProcessor):
+    """Stands in for a language model: answers a conversation with its last message."""
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if not isinstance(frame, LLMContextFrame):
+            await self.push_frame(frame, direction)
+            return
+        await self.push_frame(LLMFullResponseStartFrame())
+        last: Any = frame.context.messages[-1]
+        for word in str(last["content"]).split(" "):
+            await self.push_frame(LLMTextFrame(f"{word} "))
+        await self.push_frame(LLMFullResponseEndFrame())
+
+
+def parrot(name: str = "assistant") -> PipelineWorker:
+    """Build a bridged task that repeats what it hears."""
+    return PipelineWorker(Pipeline([Parrot()]), name=name, bridged=(), idle_timeout_secs=None)
+
+
+@dataclass
+class SmallServer:
+    """A server as the docstring of `WebSocketProxyServerTask` builds one.
+
+    Attributes:
+        build: Makes the tasks of a session.
+        exported: The tasks that a caller may address.
+        lines: The server's end of every line, in order.
+        runners: The runner of every session.
+        gone: Why each line ended.
+        url: The address.
+    """
+
+    build: Callable[[], Sequence[BaseWorker]]
+    exported: Sequence[str] = ("assistant",)
+    lines: "asyncio.Queue[WebSocketProxyServerTask]" = field(default_factory=asyncio.Queue)
+    runners: list[WorkerRunner] = field(default_factory=list)
+    gone: "asyncio.Queue[LinkClosedError]" = field(default_factory=asyncio.Queue)
+    connected: int = 0
+    over: "asyncio.Queue[None]" = field(default_factory=asyncio.Queue)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    url: str = ""
+
+    @contextlib.asynccontextmanager
+    async def serve(self) -> AsyncIterator["SmallServer"]:
+        app = FastAPI()
+
+        @app.websocket("/ws")
+        async def session(websocket: WebSocket) -> None:
+            self.headers.append(dict(websocket.headers))
+            await websocket.accept()
+            line = WebSocketProxyServerTask(
+                "gateway", websocket=websocket, task_name=self.exported, remote_task_name=None
+            )
+            runner = WorkerRunner(handle_sigint=False)
+            await runner.add_workers(line, *self.build())
+
+            async def on_connected(*_: object) -> None:
+                self.connected += 1
+
+            async def on_gone(_: object, error: LinkClosedError) -> None:
+                self.gone.put_nowait(error)
+                await runner.cancel()
+
+            line.add_event_handler("on_client_connected", on_connected)
+            line.add_event_handler("on_client_disconnected", on_gone)
+            self.lines.put_nowait(line)
+            self.runners.append(runner)
+            await runner.run()
+            self.over.put_nowait(None)
+
+        async with serve_on_loopback(app) as url:
+            self.url = url.replace("http://", "ws://") + "/ws"
+            yield self
+
+
+@dataclass
+class Caller:
+    """A caller's runner with a main task and our end of a line.
+
+    Attributes:
+        line: Our end.
+        main: The main task.
+        words: The text that reached the main task.
+        heard: Set with every word.
+        answered: Set with the end of every answer.
+        gone: Why the line ended.
+    """
+
+    runner: WorkerRunner
+    line: WebSocketProxyClientTask
+    main: PipelineWorker
+    words: list[str]
+    heard: asyncio.Event
+    answered: asyncio.Event
+    gone: "asyncio.Queue[LinkClosedError]"
+    connected: int = 0
+    running: "asyncio.Task[None] | None" = None
+
+
+class Collector(FrameProcessor):
+    """Keeps the words of answers."""
+
+    def __init__(self) -> None:
+        super().__init__(name="collector")
+        self.words: list[str] = []
+        self.heard = asyncio.Event()
+        self.answered = asyncio.Event()
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if isinstance(frame, LLMTextFrame):
+            self.words.append(frame.text.strip())
+            self.heard.set()
+        elif isinstance(frame, LLMFullResponseEndFrame):
+            self.answered.set()
+        await self.push_frame(frame, direction)
+
+
+@contextlib.asynccontextmanager
+async def calling(url: str, *, task: str = "assistant", **options: Any) -> AsyncIterator[Caller]:
+    """Run a caller with our own end of the line, dialled and active."""
+    runner = WorkerRunner(handle_sigint=False)
+    collector = Collector()
+    main = build_main_task(runner.bus, Parts(watchers=(collector,)))
+    line = WebSocketProxyClientTask(
+        "line", url=url, remote_task_name=task, local_task_name=main.worker.name, **options
+    )
+    caller = Caller(
+        runner,
+        line,
+        main.worker,
+        collector.words,
+        collector.heard,
+        collector.answered,
+        asyncio.Queue(),
+    )
+
+    async def on_connected(*_: object) -> None:
+        caller.connected += 1
+
+    async def on_gone(_: object, error: LinkClosedError) -> None:
+        caller.gone.put_nowait(error)
+
+    line.add_event_handler("on_connected", on_connected)
+    line.add_event_handler("on_disconnected", on_gone)
+    ready = asyncio.Event()
+
+    async def on_ready(_: object) -> None:
+        await main.worker.activate_worker(task)
+        ready.set()
+
+    await runner.registry.watch(task, on_ready)
+    await runner.add_workers(line, main.worker)
+    caller.running = asyncio.create_task(runner.run(auto_end=False))
+    try:
+        async with asyncio.timeout(WAIT_S):
+            while caller.main.started_at is None:
+                await asyncio.sleep(0.01)
+        await main.worker.activate_worker("line")
+        await within(ready.wait())
+        yield caller
+    finally:
+        await runner.cancel()
+        await within(caller.running)
