@@ -1,5 +1,6 @@
 """How two buses are joined: codec, filter, dialects of the line, and the two proxy tasks."""
 
+from proxy.bus import DirectBus
 from proxy.client import WebSocketProxyClientTask
 from proxy.close_codes import CloseCode, may_reconnect
 from proxy.dialect import LineStats
@@ -10,6 +11,7 @@ from proxy.server import ServerLineOptions, WebSocketProxyServerTask
 __all__ = [
     "CloseCode",
     "ConnectError",
+    "DirectBus",
     "DropReason",
     "LineError",
     "LineStats",

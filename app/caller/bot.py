@@ -19,6 +19,7 @@ from app.caller.assistants import AssistantSide
 from app.caller.main_task import Parts, build_main_task
 from app.errors import MissingExtraError
 from app.services import Roles
+from proxy import DirectBus
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ async def run_conversation(
         arguments: What Pipecat's runner passed.
         options: What every conversation of this bot needs.
     """
-    runner = WorkerRunner(handle_sigint=arguments.handle_sigint)
+    runner = WorkerRunner(bus=DirectBus(), handle_sigint=arguments.handle_sigint)
     side = options.make_side()
     main = build_main_task(
         runner.bus,

@@ -19,6 +19,7 @@ from app.caller.main_task import Parts, build_main_task
 from app.caller.recording import RecordedMicrophone, Recording, RecordingSpeaker
 from app.caller.transcript import Line, Speaker, Transcript
 from app.services import Roles
+from proxy import DirectBus
 
 # The first answer waits for the services to start; the later ones for a model and a voice.
 GREETING_TIMEOUT_S = 60.0
@@ -100,7 +101,7 @@ class Call:
         Returns:
             How it went; never raises for what the other side does.
         """
-        runner = WorkerRunner(handle_sigint=False)
+        runner = WorkerRunner(bus=DirectBus(), handle_sigint=False)
         microphone, speaker = RecordedMicrophone(), RecordingSpeaker()
         main = build_main_task(
             runner.bus,

@@ -23,6 +23,7 @@ from pipecat.workers.runner import WorkerRunner
 
 from app.caller.assistants import AssistantSide
 from app.caller.main_task import Parts, build_main_task
+from proxy import DirectBus
 
 # After the last line the assistant may end the conversation; if it does not, the caller does.
 FAREWELL_TIMEOUT_S = 2.0
@@ -117,7 +118,7 @@ class TypedConversation:
         Returns:
             Whether the assistant ended it.
         """
-        runner = WorkerRunner(handle_sigint=False)
+        runner = WorkerRunner(bus=DirectBus(), handle_sigint=False)
         watcher = AnswerWatcher(self.screen)
         main = build_main_task(runner.bus, Parts(watchers=(watcher,)))
         await self.side.join(runner, main.worker)

@@ -15,7 +15,7 @@ from starlette.websockets import WebSocket
 from agents import Recipe, SessionContext
 from app.server.states import LEGAL_MOVES, SessionState
 from app.services import Roles
-from proxy import CloseCode, ServerLineOptions, WebSocketProxyServerTask
+from proxy import CloseCode, DirectBus, ServerLineOptions, WebSocketProxyServerTask
 from proxy.outbox import OutboxLimits
 
 GATEWAY = "gateway"
@@ -100,7 +100,7 @@ class Session:
             self._code = CloseCode.ASSISTANT_FAILED
             await _close_quietly(websocket, self._code)
             return
-        runner = WorkerRunner(name=f"session-{self.id[:8]}", handle_sigint=False)
+        runner = WorkerRunner(name=f"session-{self.id[:8]}", bus=DirectBus(), handle_sigint=False)
         line = self._line = self._make_line(websocket, tasks)
         line.add_event_handler("on_client_disconnected", lambda *_: self.end(CloseCode.ENDED))
         await runner.add_workers(line, *tasks)

@@ -23,7 +23,7 @@ from pipecat.workers.runner import WorkerRunner
 
 from app.caller.main_task import Parts, build_main_task
 from app.loopback import serve_on_loopback
-from proxy import LinkClosedError, WebSocketProxyClientTask, WebSocketProxyServerTask
+from proxy import DirectBus, LinkClosedError, WebSocketProxyClientTask, WebSocketProxyServerTask
 
 WAIT_S = 20.0
 
@@ -96,7 +96,7 @@ class SmallServer:
             line = WebSocketProxyServerTask(
                 "gateway", websocket=websocket, task_name=self.exported, remote_task_name=None
             )
-            runner = WorkerRunner(handle_sigint=False)
+            runner = WorkerRunner(bus=DirectBus(), handle_sigint=False)
             await runner.add_workers(line, *self.build())
 
             async def on_connected(*_: object) -> None:
@@ -164,7 +164,7 @@ class Collector(FrameProcessor):
 @contextlib.asynccontextmanager
 async def calling(url: str, *, task: str = "assistant", **options: Any) -> AsyncIterator[Caller]:
     """Run a caller with our own end of the line, dialled and active."""
-    runner = WorkerRunner(handle_sigint=False)
+    runner = WorkerRunner(bus=DirectBus(), handle_sigint=False)
     collector = Collector()
     main = build_main_task(runner.bus, Parts(watchers=(collector,)))
     line = WebSocketProxyClientTask(
@@ -195,12 +195,16 @@ async def calling(url: str, *, task: str = "assistant", **options: Any) -> Async
         ready.set()
 
     await runner.registry.watch(task, on_ready)
+    started = asyncio.Event()
+
+    async def on_started(_: object) -> None:
+        started.set()
+
+    await runner.registry.watch(main.worker.name, on_started)
     await runner.add_workers(line, main.worker)
     caller.running = asyncio.create_task(runner.run(auto_end=False))
     try:
-        async with asyncio.timeout(WAIT_S):
-            while caller.main.started_at is None:
-                await asyncio.sleep(0.01)
+        await within(started.wait())
         await main.worker.activate_worker("line")
         await within(ready.wait())
         yield caller

@@ -1,6 +1,6 @@
-"""One filled-in instance of every frame and message that may cross, made from its declared fields."""
+"""One filled-in instance of every frame and message that may cross, from its declared fields."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import MISSING, fields
 from typing import Any
 
@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from proxy.codec import kinds as k
 from proxy.codec.catalog import Catalog
-from proxy.codec.context import AppendedMessage, Context, Message, Tools
+from proxy.codec.context import AppendedMessage, Context, Message, Tools, ToolsOrNotGiven
 from proxy.codec.kinds import Kind
 from proxy.codec.records import FrameId, OneRecord, Record, foreign_id
 
@@ -54,39 +54,43 @@ def sample_value(kind: Kind, catalog: Catalog, depth: int, name: str) -> Any:
     match kind:
         case k.Optional():
             return sample_value(kind.inner, catalog, depth, name)
+        case k.ListOf(inner=AppendedMessage() | Message()):
+            return list(MESSAGES)
+        case k.ListOf():
+            return [sample_value(kind.inner, catalog, depth, name)] * 2
+        case k.FixedTuple():
+            return tuple(sample_value(inner, catalog, depth, name) for inner in kind.inner)
+        case OneRecord():
+            return sample_frame_for(kind, catalog, depth)
+        case Record():
+            return sample_record(kind, catalog, depth)
+    return sample_leaf(kind, name)
+
+
+def sample_leaf(kind: Kind, name: str) -> Any:
+    match kind:
         case k.Scalar():
-            return {str: f"{name} ü\n", int: 7, float: 2.5, bool: name != "interruptible"}[
-                kind.scalar
-            ]
-        case k.Bytes():
-            return bytes(range(256))
+            scalars = {str: f"{name} ü\n", int: 7, float: 2.5, bool: name != "interruptible"}
+            return scalars[kind.scalar]
         case k.Choice():
             return min(kind.options)
         case k.EnumMember():
             return list(kind.enum)[-1]
         case k.EnumOrStr():
             return next(iter(kind.by_value.values()))
-        case FrameId():
-            return REFERENCE
-        case k.Json():
-            return {"a": [1, 2.5, "x", None, True], "b": {"c": b"\x00\xff"}}
-        case k.ListOf():
-            if isinstance(kind.inner, AppendedMessage | Message):
-                return list(MESSAGES)
-            return [sample_value(kind.inner, catalog, depth, name)] * 2
-        case k.FixedTuple():
-            return tuple(sample_value(inner, catalog, depth, name) for inner in kind.inner)
-        case Tools():
-            return TOOLS
-        case Context():
-            return LLMContext(messages=list(MESSAGES), tools=TOOLS, tool_choice="auto")
         case k.OneModel():
             return sample_model(list(kind.models.values())[-1])
-        case OneRecord():
-            return sample_frame_for(kind, catalog, depth)
-        case Record():
-            return sample_record(kind, catalog, depth)
-    raise AssertionError(f"no sample for {kind!r}")
+    return FIXED[type(kind)]()
+
+
+FIXED: dict[type[Kind], Callable[[], Any]] = {
+    k.Bytes: lambda: bytes(range(256)),
+    k.Json: lambda: {"a": [1, 2.5, "x", None, True], "b": {"c": b"\x00\xff"}},
+    FrameId: lambda: REFERENCE,
+    Tools: lambda: TOOLS,
+    ToolsOrNotGiven: lambda: TOOLS,
+    Context: lambda: LLMContext(messages=list(MESSAGES), tools=TOOLS, tool_choice="auto"),
+}
 
 
 def sample_frame_for(kind: OneRecord, catalog: Catalog, depth: int) -> Frame:
