@@ -18,7 +18,6 @@ from pipecat.bus.messages import (
 )
 from pipecat.frames.frames import (
     AudioRawFrame,
-    ErrorFrame,
     Frame,
     ImageRawFrame,
     PipelineFlushFrame,
@@ -44,6 +43,7 @@ from proxy.errors import CodecError, UnknownTypeError
 from proxy.filter import DropReason, Filter, valid_name
 from proxy.flush import FlushLedger
 from proxy.outbox import Outbox, OutboxLimits
+from proxy.redact import redacted
 
 # Messages of known form that had to be refused. An honest peer of another version may send a few;
 # more than this is an attack or a loop.
@@ -204,8 +204,8 @@ class StockLine:
     def _send_frame(self, message: BusFrameMessage, frame: Frame) -> list[Event]:
         if isinstance(frame, PipelineFlushFrame):
             return self._send_probe(message, frame)
-        if isinstance(frame, ErrorFrame):
-            safe = ErrorFrame(error=_error_text(frame), category=frame.category)
+        safe = redacted(frame)
+        if safe is not frame:
             message = replace(message, frame=safe)
         return self._put(message, media=isinstance(frame, AudioRawFrame | ImageRawFrame))
 
@@ -248,8 +248,3 @@ class StockLine:
         if state not in LEGAL_MOVES[self.state]:
             raise RuntimeError(f"a line cannot go from {self.state.name} to {state.name}")
         self.state = state
-
-
-def _error_text(frame: ErrorFrame) -> str:
-    category = frame.category.value if frame.category is not None else "unknown"
-    return f"a service of the assistant failed ({category})"

@@ -21,6 +21,7 @@ CORE = (
     "proxy/filter.py",
     "proxy/flush.py",
     "proxy/outbox.py",
+    "proxy/redact.py",
     "proxy/stock_line.py",
 )
 NOT_IN_CORE = {"asyncio", "fastapi", "starlette", "uvicorn", "websockets", "anyio"}

@@ -141,8 +141,8 @@ def assistant_script(turn: Turn) -> Reply:
         if "end_conversation" in turn.tools:
             return (Call("end_conversation", {"reason": "The caller said goodbye."}),)
         return Say(FAREWELL)
-    if mentions(text, _REPEAT) and len(said) > 1:
-        return Say(_answer(said[-2], said[:-2]))
+    if mentions(text, _REPEAT):
+        return Say(_answer(said[-2], said[:-2]) if len(said) > 1 else GREETING)
     return Say(_answer(text, said[:-1]))
 
 
@@ -153,6 +153,8 @@ def _answer(text: str, before: list[str]) -> str:
         if general is not None:
             return general
         product = next((found for found in map(_product_in, reversed(before)) if found), None)
+        if product is None and mentions(text, ("batteries", "battery")):
+            product = PRODUCTS[2]
         if product is None or not _asks_something(text):
             return LOST
     return _about(product, text, before)
@@ -190,8 +192,10 @@ def _general_answer(text: str) -> str | None:
         return LISTING
     if mentions(text, _HELLO):
         return GREETING
-    if mentions(text, ("thank you", "thanks")):
+    if mentions(text, ("no", "nothing", "thank you", "thanks")):
         return THANKS
+    if mentions(text, ("yes", "please", "okay")):
+        return LISTING
     return None
 
 

@@ -16,7 +16,7 @@ from pipecat.transports.base_transport import BaseTransport, TransportParams
 from pipecat.workers.runner import WorkerRunner
 
 from app.caller.assistants import AssistantSide
-from app.caller.main_task import Parts, build_main_task
+from app.caller.main_task import Parts, build_main_task, run_conversation
 from app.errors import MissingExtraError
 from app.services import Roles
 from proxy import DirectBus
@@ -62,7 +62,7 @@ TRANSPORTS: dict[str, Callable[..., Any]] = {
 }
 
 
-async def run_conversation(
+async def hold_conversation(
     transport: BaseTransport, arguments: RunnerArguments, options: BotOptions
 ) -> None:
     """Hold one conversation over a transport.
@@ -97,7 +97,7 @@ async def run_conversation(
         logger.info("The client is gone")
         await runner.cancel(reason="the client is gone")
 
-    await runner.run()
+    await run_conversation(runner, main)
     if side.error is not None:
         logger.error(f"The conversation could not be held: {side.error}")
 

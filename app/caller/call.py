@@ -15,7 +15,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 
 from app.caller.assistants import AssistantSide
-from app.caller.main_task import Parts, build_main_task
+from app.caller.main_task import Parts, build_main_task, run_conversation
 from app.caller.recording import RecordedMicrophone, Recording, RecordingSpeaker
 from app.caller.transcript import Line, Speaker, Transcript
 from app.services import Roles
@@ -112,7 +112,7 @@ class Call:
         await self.side.join(runner, main.worker)
         await runner.add_workers(main.worker)
         result = CallResult(self._transcript, speaker)
-        running = asyncio.create_task(runner.run(), name="call")
+        running = asyncio.create_task(run_conversation(runner, main), name="call")
         talking = asyncio.create_task(self._talk(main.worker, microphone), name="talk")
         try:
             await asyncio.wait({running, talking}, return_when=asyncio.FIRST_COMPLETED)
@@ -124,7 +124,7 @@ class Call:
             await runner.end(reason="the caller hangs up")
             await asyncio.wait({running}, timeout=HANG_UP_TIMEOUT_S)
             running.cancel()
-        result.error = self._judge(talking)
+        result.error = self.side.error or main.problem or self._judge(talking)
         return result
 
     def _add(self, line: Line) -> None:
@@ -167,8 +167,6 @@ class Call:
                 return
 
     def _judge(self, talking: "asyncio.Task[None]") -> str | None:
-        if self.side.error is not None:
-            return self.side.error
         if talking.done() and not talking.cancelled():
             problem = talking.exception()
             if isinstance(problem, CallFailed):

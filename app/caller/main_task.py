@@ -5,11 +5,13 @@ are left out. The conversation is kept here, next to the caller; the assistants 
 bridge.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.bus import BusBridgeProcessor, WorkerBus
+from pipecat.frames.frames import ErrorFrame
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker, ProcessorUnusablePolicy
 from pipecat.processors.aggregators.llm_context import LLMContext
@@ -21,6 +23,7 @@ from pipecat.processors.aggregators.llm_response_universal import (
 )
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.turns.user_turn_strategies import ExternalUserTurnStrategies
+from pipecat.workers.runner import WorkerRunner
 
 MAIN_NAME = "caller"
 
@@ -48,7 +51,7 @@ class Parts:
     watchers: Sequence[FrameProcessor] = field(default_factory=tuple)
 
 
-@dataclass(frozen=True)
+@dataclass
 class MainTask:
     """The main task and the two ends of its conversation.
 
@@ -56,11 +59,23 @@ class MainTask:
         worker: The task.
         user: Says when the caller's turns begin and end, and what was said.
         assistant: The same for the assistant's turns.
+        problem: Why the task cannot go on, such as a recogniser whose key is wrong; None if it can.
     """
 
     worker: PipelineWorker
     user: LLMUserAggregator
     assistant: LLMAssistantAggregator
+    problem: str | None = None
+
+    def __post_init__(self) -> None:
+        """Note which service gave up."""
+
+        async def on_error(_: PipelineWorker, frame: ErrorFrame) -> None:
+            if frame.processor is not None and not frame.processor.is_usable:
+                category = frame.category.value if frame.category else "unknown"
+                self.problem = f"{frame.processor.name} can no longer do its job ({category})"
+
+        self.worker.add_event_handler("on_pipeline_error", on_error)
 
 
 def build_main_task(
@@ -99,6 +114,27 @@ def build_main_task(
         processor_unusable_policy=ProcessorUnusablePolicy.END,
     )
     return MainTask(worker, aggregators.user(), aggregators.assistant())
+
+
+async def run_conversation(runner: WorkerRunner, main: MainTask) -> None:
+    """Run until somebody ends the runner, or the main task is over.
+
+    Other tasks on the runner wait for messages for ever; without the main task none will come.
+
+    Args:
+        runner: The caller's runner, with everything added.
+        main: The caller's main task.
+    """
+
+    async def end_with_main() -> None:
+        await main.worker.wait()
+        await runner.end(reason="the main task is over")
+
+    ending = asyncio.create_task(end_with_main(), name="end-with-main")
+    try:
+        await runner.run(auto_end=False)
+    finally:
+        ending.cancel()
 
 
 def _user_params(parts: Parts) -> LLMUserAggregatorParams:

@@ -51,7 +51,7 @@ class Recording:
             AppError: If it cannot be read, or is not 16-bit PCM, or is empty or too long.
         """
         try:
-            with wave.open(str(path)) as file:
+            with path.open("rb") as raw, wave.open(raw) as file:
                 rate_hz, channels = file.getframerate(), file.getnchannels()
                 width, length = file.getsampwidth(), file.getnframes()
                 if width != 2:
@@ -191,7 +191,7 @@ class RecordingSpeaker(BaseOutputTransport):
             AppError: If it cannot be written.
         """
         try:
-            with wave.open(str(path), "wb") as file:
+            with path.open("wb") as raw, wave.open(raw, "wb") as file:
                 file.setnchannels(1)
                 file.setsampwidth(2)
                 file.setframerate(AUDIO_OUT_HZ)

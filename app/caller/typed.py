@@ -22,7 +22,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 
 from app.caller.assistants import AssistantSide
-from app.caller.main_task import Parts, build_main_task
+from app.caller.main_task import Parts, build_main_task, run_conversation
 from proxy import DirectBus
 
 # After the last line the assistant may end the conversation; if it does not, the caller does.
@@ -123,7 +123,7 @@ class TypedConversation:
         main = build_main_task(runner.bus, Parts(watchers=(watcher,)))
         await self.side.join(runner, main.worker)
         await runner.add_workers(main.worker)
-        running = asyncio.create_task(runner.run(), name="conversation")
+        running = asyncio.create_task(run_conversation(runner, main), name="conversation")
         typing = asyncio.create_task(self._type(main.worker, watcher, lines), name="typing")
         stopping = asyncio.create_task(self._stop.wait())
         try:

@@ -56,7 +56,7 @@ def _install(what: Wanted) -> None:
     """Put our entry point where Pipecat's runner looks for it: the main module."""
     from pipecat.runner.types import RunnerArguments
 
-    from app.caller.bot import BotOptions, make_transport, run_conversation
+    from app.caller.bot import BotOptions, hold_conversation, make_transport
 
     shared = _SharedRoles(what)
     shared.live_with_the_runner()
@@ -65,7 +65,7 @@ def _install(what: Wanted) -> None:
         configure_logs(what.settings.log_level)  # Pipecat's runner set up its own, with content
         roles = await shared.get()
         options = BotOptions(roles, lambda: what.side(roles), what.phrases)
-        await run_conversation(await make_transport(arguments), arguments, options)
+        await hold_conversation(await make_transport(arguments), arguments, options)
 
     sys.modules["__main__"].bot = bot  # type: ignore[attr-defined]
 

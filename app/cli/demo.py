@@ -71,14 +71,14 @@ Ctrl-C stops both.
 
 
 async def _one_call(settings: Settings) -> int:
-    from agents import discover
     from app.caller.assistants import RemoteAssistant
     from app.caller.call import Call
     from app.demo import EXPECTED, recordings
+    from app.hosted import load_assistants
     from app.server import running_server
     from app.services import Roles
 
-    assistants = discover(settings.assistant_modules)
+    assistants = load_assistants(settings)
     async with running_server(settings, assistants) as (address, _):
         err.print("[bold]A session server listens, and a recorded voice calls it:[/]")
         err.print(f"  {address}/ws/acme\n")

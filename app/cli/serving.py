@@ -1,7 +1,7 @@
 """`trunkline serve`."""
 
-from agents import discover
 from app.cli import err
+from app.hosted import load_assistants
 from app.logs import configure_logs
 from app.server import serve
 from app.settings import Settings, load_settings
@@ -16,7 +16,7 @@ async def run_server(*, host: str | None, port: int | None) -> None:
     """
     settings = load_settings(host=host, port=port)
     configure_logs(settings.log_level)
-    assistants = discover(settings.assistant_modules)
+    assistants = load_assistants(settings)
 
     def on_listening(url: str) -> None:
         err.print(f"[bold green]Trunkline listens on {url}/ws[/]")

@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from agents import Assistants, discover
+from agents import Assistants
 from app.caller.assistants import AssistantSide, LocalAssistant, RemoteAssistant
 from app.errors import AppError
+from app.hosted import load_assistants
 from app.logs import configure_logs
 from app.services import Roles
 from app.settings import Settings, load_settings
@@ -57,7 +58,7 @@ def wanted(remote_url: str | None, token: str | None, assistant: str | None) -> 
     """
     settings = load_settings(token=token)
     configure_logs(settings.log_level)
-    assistants = discover(settings.assistant_modules)
+    assistants = load_assistants(settings)
     name = assistant or _name_in(remote_url) or settings.default_assistant
     if remote_url is None and assistant is None:
         known = ", ".join(assistants)

@@ -10,7 +10,6 @@ from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any
 
-from loguru import logger
 from pipecat.frames.frames import (
     Frame,
     InputAudioRawFrame,
@@ -170,8 +169,8 @@ class SphinxSTTService(STTService):
         try:
             self._process.stdin.write(_HEADER.pack(kind, len(payload)) + payload)
             await self._process.stdin.drain()
-        except (BrokenPipeError, ConnectionResetError) as error:
-            await self.push_error("the embedded recogniser ended", exception=error)
+        except (BrokenPipeError, ConnectionResetError):
+            return  # the reader of its answers has told
 
     async def _read_answers(self, stdout: asyncio.StreamReader) -> None:
         while line := await stdout.readline():
@@ -184,7 +183,7 @@ class SphinxSTTService(STTService):
                 )
             elif "final" in answer:
                 await self._push_final(answer["final"])
-        logger.debug(f"{self}: the recogniser's process ended")
+        await self.push_error("the embedded recogniser ended", force_treat_as_permanent=True)
 
     async def _push_final(self, text: str) -> None:
         if text:

@@ -63,7 +63,7 @@ class Ears:
 
     def hear(self, audio: bytes) -> None:
         """Take in audio of the utterance."""
-        if self._running:
+        if self._running and audio:
             for decoder in self._decoders:
                 decoder.process_raw(audio)
             if self._first is not None:

@@ -69,14 +69,13 @@ class Flite:
             program: Path of the program.
         """
         self._program = program
-        self._folder = tempfile.TemporaryDirectory(prefix="trunkline-flite-")
 
     async def say(self, text: str, voice: str) -> Speech:
         """Synthesise a text in a thread; see `Voice.say`."""
         return await asyncio.to_thread(self._say, text, voice)
 
     def _say(self, text: str, voice: str) -> Speech:
-        with tempfile.TemporaryDirectory(dir=self._folder.name) as folder:
+        with tempfile.TemporaryDirectory(prefix="trunkline-flite-") as folder:
             words, sound = Path(folder, "say.txt"), Path(folder, "said.wav")
             words.write_text(text)
             command = [self._program, "-voice", voice, "-f", str(words), "-o", str(sound)]
@@ -88,15 +87,14 @@ class Flite:
                 raise ServiceError(f"flite did not speak ({type(error).__name__})") from None
 
     async def close(self) -> None:
-        """Remove the folder."""
-        self._folder.cleanup()
+        """Nothing is held between sentences."""
 
 
 class Espeak:
     """eSpeak NG from the package espeakng-loader, in a process of its own."""
 
     name = "espeak-ng"
-    voices: tuple[str, ...] = ("en-us", "en-gb", "en-gb-scotland", "en-029")
+    voices: tuple[str, ...] = ("en-us", "en-us+f3", "en-gb-x-rp", "en-gb-scotland", "en-029")
 
     def __init__(self) -> None:
         """Prepare; the process starts with the first sentence."""

@@ -14,6 +14,9 @@ from agents import Assistants
 from app.errors import AppError
 from app.loopback import EmbeddedServer, started
 from app.server.factory import create_app
+from app.server.state import ServerState
+from app.server.table import SessionTable
+from app.server.websocket_protocol import LineProtocol
 from app.settings import Settings
 
 # How long uvicorn may take to close what is left after every session has ended.
@@ -46,7 +49,7 @@ class SessionServer(EmbeddedServer):
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                ws="websockets-sansio",
+                ws=LineProtocol,
                 ws_max_size=settings.max_message_bytes,
                 ws_per_message_deflate=False,
                 ws_ping_interval=PING_INTERVAL_S,
@@ -58,6 +61,12 @@ class SessionServer(EmbeddedServer):
         self.stopped = asyncio.Event()
         self._drain_timeout_s = settings.drain_timeout_s
         self._draining: asyncio.Task[None] | None = None
+
+    @property
+    def sessions(self) -> SessionTable:
+        """The sessions of this server; there is none before it listens."""
+        state: ServerState = self._app.state.server
+        return state.sessions
 
     def stop(self) -> None:
         """Drain and stop; called again before that is done, stop at once."""
@@ -71,7 +80,7 @@ class SessionServer(EmbeddedServer):
 
     async def _drain(self) -> None:
         try:
-            await self._app.state.server.sessions.drain(self._drain_timeout_s)
+            await self.sessions.drain(self._drain_timeout_s)
         finally:
             self.should_exit = True
             self.stopped.set()

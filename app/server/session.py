@@ -95,7 +95,7 @@ class Session:
         try:
             tasks = self._build()
         except Exception:
-            logger.exception("The assistant could not be built")
+            logger.opt(exception=True).error("The assistant could not be built")
             self._move(SessionState.DRAINING)
             self._code = CloseCode.ASSISTANT_FAILED
             await _close_quietly(websocket, self._code)

@@ -42,6 +42,10 @@ class SessionTable:
         if not self._sessions:
             self._empty.set()
 
+    async def wait_empty(self) -> None:
+        """Wait until there is no session; a new one may begin at once."""
+        await self._empty.wait()
+
     async def drain(self, timeout_s: float) -> None:
         """Take no more sessions, tell every caller, and wait for the end of all of them.
 
@@ -55,6 +59,6 @@ class SessionTable:
             session.end(CloseCode.GOING_AWAY)
         try:
             async with asyncio.timeout(timeout_s):
-                await self._empty.wait()
+                await self.wait_empty()
         except TimeoutError:
             logger.warning(f"{len(self)} sessions did not end within {timeout_s:g} s")

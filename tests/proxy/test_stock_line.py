@@ -237,7 +237,7 @@ def test_a_service_error_crosses_without_its_text() -> None:
     (message,) = outgoing(line)
     assert isinstance(message, BusFrameMessage)
     assert isinstance(message.frame, ErrorFrame)
-    assert message.frame.error == "a service of the assistant failed (authentication)"
+    assert message.frame.error == "a service failed (authentication)"
     assert message.frame.category is ErrorCategory.AUTHENTICATION
     assert message.direction is FrameDirection.UPSTREAM
 

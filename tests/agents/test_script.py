@@ -1,0 +1,62 @@
+from typing import Any
+
+import pytest
+
+from agents import Turn
+from agents.script import mentions, text_of, words_of
+
+
+def test_a_turn_knows_who_spoke_last() -> None:
+    turn = Turn(
+        [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "hello"},
+            {"role": "assistant", "content": "hi"},
+            {"role": "user", "content": [{"type": "text", "text": "how are"}, {"text": "you"}]},
+        ]
+    )
+    assert turn.last_role == "user"
+    assert turn.last_text == "how are you"
+    assert turn.user_texts == ["hello", "how are you"]
+    assert turn.tool_that_answered() is None
+
+
+def test_an_empty_conversation_is_no_error() -> None:
+    assert (Turn([]).last_role, Turn([]).last_text, Turn([]).user_texts) == ("", "", [])
+
+
+def test_a_turn_knows_which_tool_answered() -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    messages: list[dict[str, Any]] = [
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c1", "content": "found"},
+    ]
+    assert Turn(messages).tool_that_answered() == "look"
+    assert Turn(messages[1:]).tool_that_answered() is None
+
+
+def test_text_is_found_in_every_form_of_content() -> None:
+    assert text_of({"content": "plain"}) == "plain"
+    assert text_of({"content": [{"text": "a"}, {"image_url": "x"}, {"text": "b"}]}) == "a b"
+    assert text_of({"content": None}) == ""
+    assert text_of({}) == ""
+
+
+def test_words_are_lower_case_without_punctuation() -> None:
+    assert words_of("That's $299, isn't it?") == ["that's", "299", "isn't", "it"]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("tell me about the tornado", ["tornado"]),
+        ("two tornados please", ["tornado"]),
+        ("how much is it", ["how much"]),
+        ("how very much", []),
+        ("kitten", []),
+        ("the kit", ["kit"]),
+        ("", []),
+    ],
+)
+def test_near_misses_of_long_words_count(text: str, found: list[str]) -> None:
+    assert mentions(text, ("tornado", "how much", "kit")) == found

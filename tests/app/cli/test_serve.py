@@ -1,0 +1,69 @@
+"""`trunkline serve` as a process: signals, and what it says."""
+
+import asyncio
+import signal
+from pathlib import Path
+
+import pytest
+import websockets
+from websockets.asyncio.client import connect
+
+from proxy import CloseCode
+from tests.app.cli.programs import ended, read_until, run, start
+from tests.proxy.conversation import within
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_tells_every_caller_and_the_server_exits_with_0(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    server = await start("serve", "--port", "0", home=tmp_path)
+    assert server.stderr is not None
+    async with ended(server):
+        line = await read_until(server.stderr, "listens on")
+        url = line.split("listens on ")[1].strip()
+        sockets = [await connect(f"{url}/acme") for _ in range(3)]
+        for socket in sockets:
+            await within(socket.recv())
+        server.send_signal(number)
+        for socket in sockets:
+            with pytest.raises(websockets.ConnectionClosed):
+                while True:
+                    await within(socket.recv())
+            assert socket.close_code == CloseCode.GOING_AWAY
+        async with asyncio.timeout(10):
+            assert await server.wait() == 0
+
+
+async def test_a_server_without_tokens_says_who_may_come(tmp_path: Path) -> None:
+    server = await start("serve", "--port", "0", home=tmp_path)
+    assert server.stderr is not None
+    async with ended(server):
+        await read_until(server.stderr, "No TRUNKLINE_TOKENS is set")
+        server.terminate()
+        assert await within(server.wait()) == 0
+
+
+async def test_a_port_that_is_taken_is_one_line_and_no_traceback(tmp_path: Path) -> None:
+    taken = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    port = taken.sockets[0].getsockname()[1]
+    async with taken:
+        finished = await run("serve", "--port", str(port), home=tmp_path)
+    assert finished.code == 2
+    assert f"error: cannot listen on 127.0.0.1:{port}: Address already in use" in finished.err
+    assert "Traceback" not in finished.err
+
+
+async def test_a_wrong_setting_is_one_line_and_no_traceback(tmp_path: Path) -> None:
+    finished = await run("serve", home=tmp_path, further={"TRUNKLINE_HSOT": "x"})
+    assert finished.code == 2
+    assert "TRUNKLINE_HSOT is not a setting; did you mean TRUNKLINE_HOST?" in finished.err
+    assert "Traceback" not in finished.err
+
+
+async def test_a_module_of_assistants_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    further = {"TRUNKLINE_ASSISTANT_MODULES": "no_such_module"}
+    finished = await run("serve", home=tmp_path, further=further)
+    assert finished.code == 2
+    assert "'no_such_module' cannot be imported" in finished.err
+    assert "Traceback" not in finished.err

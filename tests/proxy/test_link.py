@@ -1,0 +1,152 @@
+"""The two links, over real sockets: what they carry, and what they do when the peer does not."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+from fastapi import FastAPI, WebSocket
+from websockets.asyncio.client import connect
+
+from app.loopback import EmbeddedServer, started
+from app.server.websocket_protocol import LineProtocol
+from proxy import CloseCode, LinkClosedError
+from proxy.dial import DialOptions, dial
+from proxy.errors import LinkBusyError
+from proxy.link import ClientLink, ServerLink
+from tests.proxy.conversation import within
+
+
+class Pair:
+    """A server that hands out its end of every connection."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.links: asyncio.Queue[ServerLink] = asyncio.Queue()
+        self.release = asyncio.Event()
+
+    @contextlib.asynccontextmanager
+    async def dialled(self) -> AsyncIterator[tuple[ClientLink, ServerLink]]:
+        client = await dial(self.url)
+        yield client, await within(self.links.get())
+        await client.close(CloseCode.ENDED)
+
+
+@pytest.fixture
+async def pair() -> AsyncIterator[Pair]:
+    import socket
+
+    import uvicorn
+
+    app = FastAPI()
+
+    @app.websocket("/ws")
+    async def accept(websocket: WebSocket) -> None:
+        await websocket.accept()
+        made.links.put_nowait(ServerLink(websocket, send_timeout_s=0.5))
+        await made.release.wait()
+
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    made = Pair(f"ws://127.0.0.1:{listener.getsockname()[1]}/ws")
+    config = uvicorn.Config(
+        app, log_config=None, ws=LineProtocol, lifespan="off", timeout_graceful_shutdown=1
+    )
+    server = EmbeddedServer(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    await started(server, serving)
+    yield made
+    made.release.set()
+    server.should_exit = True
+    await serving
+    listener.close()
+
+
+async def test_messages_cross_both_ways_as_they_are(pair: Pair) -> None:
+    async with pair.dialled() as (client, server):
+        await client.send(b"\x00\xff")
+        assert await within(server.receive()) == b"\x00\xff"
+        await server.send(b"back")
+        assert await within(client.receive()) == b"back"
+
+
+async def test_a_text_message_arrives_as_text(pair: Pair) -> None:
+    async with connect(pair.url) as socket:
+        await socket.send("hello")
+        server = await within(pair.links.get())
+        assert await within(server.receive()) == "hello"
+
+
+async def test_a_close_arrives_with_its_code_and_reason(pair: Pair) -> None:
+    async with pair.dialled() as (client, server):
+        await server.close(CloseCode.PEER_TOO_SLOW)
+        with pytest.raises(LinkClosedError) as closed:
+            await within(client.receive())
+        assert (closed.value.code, closed.value.may_reconnect) == (4003, False)
+        assert closed.value.reason == "the other side did not read in time"
+        with pytest.raises(LinkClosedError):
+            await client.send(b"too late")
+        await server.close(CloseCode.ENDED)
+        with pytest.raises(LinkClosedError):
+            await server.send(b"too late")
+    async with pair.dialled() as (client, server):
+        await client.close(CloseCode.ENDED)
+        with pytest.raises(LinkClosedError) as closed:
+            await within(server.receive())
+        assert closed.value.code == CloseCode.ENDED
+        with pytest.raises(LinkClosedError):
+            await within(server.receive())
+
+
+async def test_a_lost_connection_is_abnormal(pair: Pair) -> None:
+    async with pair.dialled() as (client, server):
+        server.abort()
+        with pytest.raises(LinkClosedError) as closed:
+            await within(client.receive())
+        assert closed.value.code == CloseCode.ABNORMAL
+        assert closed.value.may_reconnect
+        assert str(closed.value) == "closed with 1006"
+
+
+async def test_a_caller_that_reads_nothing_is_dropped_after_the_send_deadline(pair: Pair) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(pair.url.split(":")[2][:-3]))
+    writer.write(
+        b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    await within(reader.readuntil(b"\r\n\r\n"))
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
+    server = await within(pair.links.get())
+    with pytest.raises(LinkBusyError):
+        for _ in range(1000):
+            await within(server.send(bytes(100_000)))
+    with pytest.raises(LinkClosedError):
+        await within(server.receive())
+    writer.transport.abort()
+
+
+async def test_a_server_that_reads_nothing_is_dropped_by_the_caller() -> None:
+    async def handshake_only(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from websockets.server import ServerProtocol
+
+        protocol = ServerProtocol()
+        protocol.receive_data(await reader.readuntil(b"\r\n\r\n"))
+        (request,) = protocol.events_received()
+        protocol.send_response(protocol.accept(request))  # type: ignore[arg-type]
+        writer.writelines(protocol.data_to_send())
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await released.wait()
+        writer.transport.abort()
+
+    released = asyncio.Event()
+    async with await asyncio.start_server(handshake_only, "127.0.0.1", 0) as silent:
+        port = silent.sockets[0].getsockname()[1]
+        link = await dial(f"ws://127.0.0.1:{port}/ws", DialOptions())
+        link._send_timeout_s = 0.3
+        with pytest.raises(LinkBusyError):
+            for _ in range(1000):
+                await within(link.send(bytes(100_000)))
+        await within(link.close(CloseCode.ENDED))
+        with pytest.raises(LinkClosedError):
+            await within(link.receive())
+        released.set()
