@@ -1,7 +1,7 @@
 """uvicorn's WebSocket protocol, for peers that cannot be trusted to read or to say goodbye."""
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -33,7 +33,8 @@ class LineProtocol(WebSocketsSansIOProtocol):
 
     async def run_asgi(self) -> None:
         """Run the application, which may drop the connection at once."""
-        self.scope["extensions"][ABORT_EXTENSION] = self.transport.abort  # type: ignore[index, typeddict-unknown-key]
+        extensions = cast(dict[str, Any], self.scope["extensions"])
+        extensions[ABORT_EXTENSION] = self.transport.abort
         try:
             await super().run_asgi()
         finally:

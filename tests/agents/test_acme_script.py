@@ -73,7 +73,7 @@ def test_goodbye_calls_the_tool_and_then_says_farewell(bye: str) -> None:
     assert isinstance(call, Call)
     assert call.tool == "end_conversation"
     made = {"id": "c", "function": {"name": call.tool, "arguments": "{}"}}
-    messages = [
+    messages: list[dict[str, Any]] = [
         {"role": "user", "content": bye},
         {"role": "assistant", "tool_calls": [made]},
         {"role": "tool", "tool_call_id": "c", "content": "{}"},

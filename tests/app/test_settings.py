@@ -114,7 +114,7 @@ def test_a_vendor_without_its_key_is_an_error(
 
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        load_settings().port = 1  # type: ignore[misc]
+        load_settings().port = 1
 
 
 def test_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:

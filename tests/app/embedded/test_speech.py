@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import importlib.util
 import io
+import shutil
 import wave
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -30,7 +32,6 @@ from pipecat.workers.runner import WorkerRunner
 
 import app.demo
 from agents.acme.script import PHRASES
-from app.embedded import voices
 from app.embedded.language_model import TrigramModel
 from app.embedded.sphinx_stt import SphinxSTTService
 from app.embedded.sphinx_worker import SAMPLE_RATE_HZ, Ears, run
@@ -130,8 +131,8 @@ async def test_a_synthesiser_that_fails_is_an_error(monkeypatch: pytest.MonkeyPa
 async def test_without_a_synthesiser_it_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(voices.shutil, "which", lambda _: None)
-    monkeypatch.setattr(voices.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(MissingExtraError, match=r"pip install 'trunkline\[embedded\]'"):
         find_voice()
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from agents import discover
 from agents.acme.script import assistant_script
@@ -44,11 +45,11 @@ class Cloud:
             serve_on_loopback(self.cartesia.app) as tts,
         ):
             yield Settings(
-                openai_api_key=openai.KEY,
+                openai_api_key=SecretStr(openai.KEY),
                 openai_base_url=f"{llm}/v1",
-                deepgram_api_key=deepgram.KEY,
+                deepgram_api_key=SecretStr(deepgram.KEY),
                 deepgram_base_url=stt,
-                cartesia_api_key=cartesia.KEY,
+                cartesia_api_key=SecretStr(cartesia.KEY),
                 cartesia_base_url=tts,
                 port=0,
                 host="127.0.0.1",
