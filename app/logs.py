@@ -33,6 +33,7 @@ def configure_logs(level: str = "INFO") -> None:
         level: The least important messages to show.
     """
     logger.remove()
+    logger.enable("")
     logger.configure(patcher=_prepare)
     logger.add(
         sys.stderr, level=level, format=_FORMAT, filter=_wanted, diagnose=False, backtrace=False

@@ -1,8 +1,8 @@
 """What was said in a conversation, by whom and when."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from pipecat.processors.aggregators.llm_response_universal import (
@@ -27,7 +27,7 @@ class Line:
     """One turn.
 
     Attributes:
-        at_s: When it was complete, in seconds since the conversation began.
+        at_s: When it began, in seconds since the conversation did.
         speaker: Who said it.
         text: What was said.
     """
@@ -48,7 +48,7 @@ class Transcript:
 
     on_line: Callable[[Line], None] = lambda line: None
     lines: list[Line] = field(default_factory=list)
-    _began: float = field(default_factory=time.monotonic)
+    _began: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def follow(self, main: MainTask) -> None:
         """Write down what is said in a conversation.
@@ -58,20 +58,20 @@ class Transcript:
         """
 
         async def on_user(_: LLMUserAggregator, message: UserTurnMessageAddedMessage) -> None:
-            self.add(Speaker.CALLER, message.content)
+            self._add(Speaker.CALLER, message.content, message.timestamp)
 
         async def on_assistant(
             _: LLMAssistantAggregator, message: AssistantTurnStoppedMessage
         ) -> None:
-            self.add(Speaker.ASSISTANT, message.content)
+            self._add(Speaker.ASSISTANT, message.content, message.timestamp)
 
         main.user.add_event_handler("on_user_turn_message_added", on_user)
         main.assistant.add_event_handler("on_assistant_turn_stopped", on_assistant)
 
-    def add(self, speaker: Speaker, text: str | None) -> None:
-        """Write down one turn; empty ones are left out."""
-        if text and text.strip():
-            line = Line(time.monotonic() - self._began, speaker, text.strip())
+    def _add(self, speaker: Speaker, text: str, began: str) -> None:
+        if text.strip():
+            when = datetime.fromisoformat(began) if began else datetime.now(UTC)
+            line = Line((when - self._began).total_seconds(), speaker, text.strip())
             self.lines.append(line)
             self.on_line(line)
 

@@ -6,6 +6,8 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+from loguru import logger
+
 from app.cli import err
 from app.cli.sides import Wanted, wanted
 from app.errors import AppError, MissingExtraError
@@ -47,6 +49,8 @@ def run_bot(
     # it is deprecated.
     chosen = ["--transport", transport] if transport not in (None, "eval") else []
     quiet_uvicorn()
+    # Pipecat's runner sets up logs of its own, with content, which hold until its server starts.
+    logger.disable("pipecat.transports")
     _install(what)
     sys.argv = ["trunkline bot", *chosen, *(option for option in further if option != "--")]
     run_pipecat(argparse.ArgumentParser(prog="trunkline bot"))
@@ -62,7 +66,7 @@ def _install(what: Wanted) -> None:
     shared.live_with_the_runner()
 
     async def bot(arguments: RunnerArguments) -> None:
-        configure_logs(what.settings.log_level)  # Pipecat's runner set up its own, with content
+        configure_logs(what.settings.log_level)
         roles = await shared.get()
         options = BotOptions(roles, lambda: what.side(roles), what.phrases)
         await hold_conversation(await make_transport(arguments), arguments, options)
@@ -86,6 +90,7 @@ class _SharedRoles:
 
         @contextlib.asynccontextmanager
         async def lifespan(served: Any) -> AsyncIterator[Any]:
+            configure_logs(self._what.settings.log_level)
             async with self._stack, inner(served) as state:
                 yield state
 

@@ -61,6 +61,8 @@ def check(result: CallResult, cloud: Cloud) -> None:
     assert result.error is None
     assert result.ended_by_assistant
     assert result.transcript.said_by(Speaker.CALLER) == list(HEARD)
+    began = [line.at_s for line in result.transcript.lines]
+    assert began == sorted(began)
     said = " ".join(result.transcript.said_by(Speaker.ASSISTANT))
     assert "$299" in said
     assert "Goodbye" in said
