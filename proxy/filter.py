@@ -56,6 +56,10 @@ _ADDRESSED = frozenset({*JOB_MESSAGES, BusFlushProgressMessage, BusTTSSpeakMessa
 _SWITCHING = frozenset({BusActivateWorkerMessage, BusDeactivateWorkerMessage})
 
 
+# Every message that crosses, frames aside.
+CROSSING_MESSAGES = _ADDRESSED | _SWITCHING
+
+
 class DropReason(StrEnum):
     """Why a message did not cross."""
 

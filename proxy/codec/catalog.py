@@ -33,9 +33,10 @@ from pydantic import BaseModel
 
 from proxy.codec import kinds as k
 from proxy.codec import rules
-from proxy.codec.context import AppendedMessage, Context, ToolsOrNotGiven
+from proxy.codec.context import Context, Message, ToolsOrNotGiven
 from proxy.codec.kinds import Kind
-from proxy.codec.records import Field, FrameId, OneRecord, Record
+from proxy.codec.models import OneModel
+from proxy.codec.records import NO_DEFAULT, Field, FrameId, OneRecord, Record, type_path
 from proxy.errors import RegistrationError
 
 
@@ -79,11 +80,13 @@ class Catalog:
         self.frames: dict[str, Record] = {}
         self.messages: dict[str, Record] = {}
         self._nested: dict[type, Record] = {}
+        self._by_class: dict[type, Record] = {}
+        self._by_name: dict[str, Record] = {}
         for cls in classes_in(frames, Frame):
-            self._add(cls, self.frames)
+            self._add(self._record(cls))
         for module in (bus_messages, ui_messages):
             for cls in classes_in(module, BusMessage):
-                self._add(cls, self.messages)
+                self._add(self._record(cls))
 
     def register(self, *classes: type) -> None:
         """Add an application's own frames or bus messages to the table.
@@ -95,24 +98,33 @@ class Catalog:
             RegistrationError: If a class is neither, or has a field that cannot cross.
         """
         for cls in classes:
-            if issubclass(cls, Frame):
-                table = self.frames
-            elif issubclass(cls, BusMessage):
-                table = self.messages
-            else:
+            if not issubclass(cls, Frame | BusMessage):
                 raise RegistrationError(f"{cls.__name__} is neither a Frame nor a BusMessage")
+            taken = self._by_name.get(cls.__name__)
+            if taken is not None and taken.cls is not cls:
+                raise RegistrationError(f"there is a {cls.__name__} in the table already")
             record = self._record(cls)
             if record.never is not None:
                 raise RegistrationError(f"{cls.__name__} cannot cross: {record.never}")
-            table[record.path] = record
+            self._add(record)
 
     def frame_record(self, cls: type) -> Record | None:
         """Find the record of a frame class, or None if it never crosses."""
-        return _crossing(self.frames.get(k.type_path(cls)))
+        return self._by_class.get(cls)
 
     def message_record(self, cls: type) -> Record | None:
         """Find the record of a message class, or None if it never crosses."""
-        return _crossing(self.messages.get(k.type_path(cls)))
+        return self._by_class.get(cls)
+
+    def frame_named(self, name: str) -> Record | None:
+        """Find the record of a frame class by its short name, or None if it never crosses."""
+        record = self._by_name.get(name)
+        return record if record is not None and issubclass(record.cls, Frame) else None
+
+    def message_named(self, name: str) -> Record | None:
+        """Find the record of a message class by its short name, or None if it never crosses."""
+        record = self._by_name.get(name)
+        return record if record is not None and issubclass(record.cls, BusMessage) else None
 
     def frame_class(self, name: str) -> type[Frame]:
         """Find a frame class by its short name, as recipes and settings name it.
@@ -120,14 +132,16 @@ class Catalog:
         Raises:
             KeyError: If no such class is in the table.
         """
-        for record in self.frames.values():
-            if record.name == name:
-                return record.cls
-        raise KeyError(name)
+        record = self.frame_named(name)
+        if record is None:
+            raise KeyError(name)
+        return record.cls
 
-    def _add(self, cls: type, table: dict[str, Record]) -> None:
-        record = self._record(cls)
-        table[record.path] = record
+    def _add(self, record: Record) -> None:
+        table = self.frames if issubclass(record.cls, Frame) else self.messages
+        table[type_path(record.cls)] = record
+        if record.never is None:
+            self._by_class[record.cls] = self._by_name[record.name] = record
 
     def _record(self, cls: type) -> Record:
         stays = {
@@ -150,14 +164,16 @@ class Catalog:
             kind = self._kind_of_field(cls, field.name, hints[field.name])
             if kind is None:
                 return Record(cls, (), stays, f"field {field.name} is of an unknown kind")
-            fields.append(Field(field.name, kind, _required(field), field.init))
+            fields.append(Field(field.name, kind, _required(field), field.init, _default(field)))
         return Record(cls, tuple(fields), stays, None, identified, tuple(filled))
 
     def _kind_of_field(self, cls: type, name: str, hint: Any) -> Kind | None:
         if name in rules.REFERENCES:
             return k.Optional(FrameId()) if _allows_none(hint) else FrameId()
+        if name in rules.RANGES and hint is int:
+            return k.Within(*rules.RANGES[name])
         if name == "messages" and issubclass(cls, Frame):
-            return k.ListOf(AppendedMessage())
+            return k.ListOf(Message(in_context=False))
         return self._kind(hint)
 
     def _kind(self, hint: Any) -> Kind | None:
@@ -207,7 +223,7 @@ class Catalog:
         if issubclass(cls, Frame):
             return OneRecord(cls.__name__, lambda name: self._frame_under(cls, name))
         if issubclass(cls, BaseModel):
-            return k.OneModel(*_models_under(cls))
+            return OneModel(*_models_under(cls))
         if dataclasses.is_dataclass(cls):
             return self._nested_record(cls)
         return None
@@ -219,7 +235,7 @@ class Catalog:
         return None if record.never is not None else record
 
     def _frame_under(self, base: type, name: str) -> Record | None:
-        record = _crossing(self.frames.get(name))
+        record = _crossing(self.frames.get(name)) or self.frame_named(name)
         return record if record is not None and issubclass(record.cls, base) else None
 
 
@@ -234,6 +250,13 @@ def _allows_none(hint: Any) -> bool:
 def _required(field: "dataclasses.Field[Any]") -> bool:
     missing = dataclasses.MISSING
     return field.init and field.default is missing and field.default_factory is missing
+
+
+def _default(field: "dataclasses.Field[Any]") -> Any:
+    factory = field.default_factory
+    if field.default is not dataclasses.MISSING:
+        return field.default
+    return factory() if factory in (dict, list) else NO_DEFAULT
 
 
 def _models_under(cls: type[BaseModel]) -> Iterable[type[BaseModel]]:

@@ -8,8 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.codec.kinds import Kind, tagged, type_path, untag
+from proxy.codec.form import Form
+from proxy.codec.kinds import Kind
 from proxy.errors import CodecError
+
+NO_DEFAULT: Any = object()
+
+
+def type_path(cls: type) -> str:
+    """Return the full name of a class: its module and its own name."""
+    return f"{cls.__module__}.{cls.__name__}"
 
 
 @dataclass(frozen=True)
@@ -21,15 +29,18 @@ class Field:
         kind: What it may hold.
         required: Whether the class cannot be built without it.
         init: Whether the constructor takes it; otherwise it is set afterwards.
+        default: What it is where nothing is said; `NO_DEFAULT` where that differs from case to
+            case.
     """
 
     name: str
     kind: Kind
     required: bool
     init: bool
+    default: Any = NO_DEFAULT
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Record(Kind):
     """How one dataclass is written and read.
 
@@ -55,58 +66,46 @@ class Record(Kind):
         return self.cls.__name__
 
     @property
-    def path(self) -> str:
-        """The name in the stock dialect."""
-        return type_path(self.cls)
-
-    @property
     def label(self) -> str:  # type: ignore[override]
         """What an error calls it."""
         return self.name
 
-    def to_json(self, value: Any, where: str) -> Any:
-        """Write an instance as a typed value, leaving out fields that are None."""
-        if type(value) is not self.cls or self.never is not None:
-            raise self.refuse(where)
-        data: dict[str, Any] = {}
-        if self.identified:
-            data["id"] = _FRAME_ID.to_json(getattr(value, "id", None), where)
-        for field in self.fields:
-            item = getattr(value, field.name)
-            if item is not None:
-                written = field.kind.to_json(item, f"{self.name}.{field.name}")
-                if written is not None:
-                    data[field.name] = written
-        return tagged(self.cls, data)
+    def write(self, value: Any, where: str, form: Form) -> Any:
+        """Write an instance where its class is known."""
+        return form.write_as(self.cls, self.write_fields(value, where, form))
 
-    def from_json(self, wire: Any, where: str) -> Any:
-        """Read an instance.
+    def read(self, wire: Any, where: str, form: Form) -> Any:
+        """Read an instance where its class is known."""
+        return self.read_fields(form.read_as(wire, self.cls, where), where, form)
+
+    def write_fields(self, value: Any, where: str, form: Form) -> Any:
+        """Write the fields alone.
 
         Raises:
-            CodecError: If a field is missing or does not fit; unknown fields are ignored, as a
-                newer Pipecat may have more.
+            CodecError: If it is of another class, or a field does not fit.
         """
-        name, data = untag(wire, where)
-        if name != self.path or type(data) is not dict or self.never is not None:
+        if type(value) is not self.cls or self.never is not None:
             raise self.refuse(where)
-        given: dict[str, Any] = dict.fromkeys(self.filled)
-        later: dict[str, Any] = {}
-        for field in self.fields:
-            place = f"{self.name}.{field.name}"
-            if data.get(field.name) is not None:
-                target = given if field.init else later
-                target[field.name] = field.kind.from_json(data[field.name], place)
-            elif field.required:
-                given[field.name] = self._absent(field, place)
-        return self.build(given, later, data.get("id"))
+        return form.write_record(self, value)
 
-    def build(self, given: dict[str, Any], later: dict[str, Any], wire_id: Any) -> Any:
+    def read_fields(self, data: Any, where: str, form: Form) -> Any:
+        """Build an instance from its fields.
+
+        Raises:
+            CodecError: If a field is missing or does not fit.
+        """
+        if type(data) is not dict or self.never is not None:
+            raise self.refuse(where)
+        return form.read_record(self, data)
+
+    def build(self, given: dict[str, Any], later: dict[str, Any], wire_id: Any, form: Form) -> Any:
         """Construct the instance from values that were checked already.
 
         Args:
             given: Arguments of the constructor.
             later: Fields that the constructor does not take.
-            wire_id: The sender's id of the frame, used only where frames refer to it.
+            wire_id: The sender's id of the frame where frames refer to it, or None.
+            form: How the dialect lays out the parts.
 
         Raises:
             CodecError: If the class itself refuses the values.
@@ -117,13 +116,19 @@ class Record(Kind):
             raise CodecError(f"{self.name}: the values do not fit together") from None
         for name, value in later.items():
             setattr(made, name, value)
-        if self.identified and type(wire_id) is int:
-            made.id = foreign_id(wire_id)
+        if self.identified and wire_id is not None:
+            made.id = FRAME_ID.read(wire_id, f"{self.name}.id", form)
         return made
 
-    def _absent(self, field: Field, place: str) -> Any:
+    def absent(self, field: Field, form: Form) -> Any:
+        """Return what a required field holds that was not sent: None where it may.
+
+        Raises:
+            CodecError: If it may not.
+        """
+        place = f"{self.name}.{field.name}"
         try:
-            return field.kind.from_json(None, place)
+            return field.kind.read(None, place, form)
         except CodecError:
             raise CodecError(f"{place}: missing") from None
 
@@ -137,17 +142,18 @@ class FrameId(Kind):
 
     label = "a frame id"
 
-    def to_json(self, value: Any, where: str) -> Any:
+    def write(self, value: Any, where: str, form: Form) -> Any:
         """Write an id as the other side knows it."""
         if type(value) is not int:
             raise self.refuse(where)
-        return value if value >= 0 else foreign_id(value)
+        return form.write_frame_id(value)
 
-    def from_json(self, wire: Any, where: str) -> Any:
-        """Read an id into the range of the other side's."""
-        if type(wire) is not int or wire < 0:
+    def read(self, wire: Any, where: str, form: Form) -> Any:
+        """Read an id into the range of its side."""
+        frame_id = form.read_frame_id(wire) if type(wire) is int else None
+        if frame_id is None:
             raise self.refuse(where)
-        return foreign_id(wire)
+        return frame_id
 
 
 def foreign_id(frame_id: int) -> int:
@@ -159,29 +165,30 @@ class OneRecord(Kind):
     """A record out of a closed set, such as any image frame."""
 
     def __init__(self, label: str, lookup: Callable[[str], Record | None]) -> None:
-        """Allow the records that a look-up by stock name finds.
+        """Allow the records that a look-up by name finds.
 
         Args:
             label: What errors call it.
-            lookup: From a stock type name to its record; None where it is not allowed.
+            lookup: From a name, short or with its module, to its record; None where it is not
+                allowed.
         """
         self.label = label
         self.lookup = lookup
 
-    def to_json(self, value: Any, where: str) -> Any:
+    def write(self, value: Any, where: str, form: Form) -> Any:
         """Write an instance of any allowed record."""
         record = self.lookup(type_path(type(value)))
         if record is None:
             raise self.refuse(where)
-        return record.to_json(value, where)
+        return form.write_one_of(record.cls, record.write_fields(value, where, form))
 
-    def from_json(self, wire: Any, where: str) -> Any:
+    def read(self, wire: Any, where: str, form: Form) -> Any:
         """Read an instance of any allowed record."""
-        name, _ = untag(wire, where)
+        name, data = form.read_one_of(wire, where)
         record = self.lookup(name)
         if record is None:
             raise self.refuse(where)
-        return record.from_json(wire, where)
+        return record.read_fields(data, where, form)
 
 
-_FRAME_ID = FrameId()
+FRAME_ID = FrameId()

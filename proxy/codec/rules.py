@@ -5,6 +5,9 @@ cannot be read there: which classes never cross, which fields stay behind, and w
 caller may not send.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from pipecat.frames import frames as f
 
 _BASE = "a base class; only its subclasses are sent"
@@ -67,6 +70,18 @@ STAYS: dict[str, dict[str, str]] = {
     "ServiceMetadataFrame": {"user_turn_strategies": _LIVE},
     "ServiceUpdateSettingsFrame": {"delta": _LIVE, "service": _LIVE},
     "BotBackchannelFrame": {"text_type": "has one value only"},
+}
+
+# Fields that follow from others, and how.
+FOLLOWS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "num_frames": lambda held: len(held["audio"]) // (held["num_channels"] * 2),
+}
+
+# What a number may be where Pipecat's type says less. Sound that claims another rate is resampled
+# by the receiver, at the price of the ratio; a channel count of 0 is a division by zero.
+RANGES: dict[str, tuple[int, int]] = {
+    "num_channels": (1, 8),
+    "sample_rate": (8_000, 192_000),
 }
 
 # Parts of frames that Pipecat has replaced and builds only with a warning.

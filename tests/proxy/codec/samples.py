@@ -13,8 +13,9 @@ from pydantic import BaseModel
 
 from proxy.codec import kinds as k
 from proxy.codec.catalog import Catalog
-from proxy.codec.context import AppendedMessage, Context, Message, Tools, ToolsOrNotGiven
+from proxy.codec.context import Context, Message, Tools, ToolsOrNotGiven
 from proxy.codec.kinds import Kind
+from proxy.codec.models import OneModel
 from proxy.codec.records import FrameId, OneRecord, Record, foreign_id
 
 TOOLS = ToolsSchema(
@@ -54,7 +55,7 @@ def sample_value(kind: Kind, catalog: Catalog, depth: int, name: str) -> Any:
     match kind:
         case k.Optional():
             return sample_value(kind.inner, catalog, depth, name)
-        case k.ListOf(inner=AppendedMessage() | Message()):
+        case k.ListOf(inner=Message()):
             return list(MESSAGES)
         case k.ListOf():
             return [sample_value(kind.inner, catalog, depth, name)] * 2
@@ -69,6 +70,8 @@ def sample_value(kind: Kind, catalog: Catalog, depth: int, name: str) -> Any:
 
 def sample_leaf(kind: Kind, name: str) -> Any:
     match kind:
+        case k.Within():
+            return kind.highest
         case k.Scalar():
             scalars = {str: f"{name} ü\n", int: 7, float: 2.5, bool: name != "interruptible"}
             return scalars[kind.scalar]
@@ -78,8 +81,8 @@ def sample_leaf(kind: Kind, name: str) -> Any:
             return list(kind.enum)[-1]
         case k.EnumOrStr():
             return next(iter(kind.by_value.values()))
-        case k.OneModel():
-            return sample_model(list(kind.models.values())[-1])
+        case OneModel():
+            return sample_model(kind.models[-1])
     return FIXED[type(kind)]()
 
 
