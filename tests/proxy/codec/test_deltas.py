@@ -68,7 +68,7 @@ def test_the_same_conversation_again_is_next_to_nothing() -> None:
 
 def test_a_message_that_was_changed_in_place_arrives_changed() -> None:
     ends = Ends()
-    pending = {"role": "tool", "tool_call_id": "c", "content": "IN_PROGRESS"}
+    pending: Any = {"role": "tool", "tool_call_id": "c", "content": "IN_PROGRESS"}
     context = LLMContext(messages=[*said("a"), pending, *said("b", "c")])
     ends.over(context)
     pending["content"] = '{"price": 299}'
@@ -80,8 +80,9 @@ def test_a_message_that_was_changed_in_place_arrives_changed() -> None:
 
 def test_a_change_deep_inside_a_message_arrives() -> None:
     ends = Ends()
-    parts = [{"type": "text", "text": "look"}]
-    context = LLMContext(messages=[*said("a"), {"role": "user", "content": parts}, *said("b")])
+    parts: Any = [{"type": "text", "text": "look"}]
+    looking: Any = {"role": "user", "content": parts}
+    context = LLMContext(messages=[*said("a"), looking, *said("b")])
     ends.over(context)
     parts[0]["text"] = "look here"
     assert ends.over(context).messages == context.messages
@@ -96,7 +97,7 @@ def test_a_conversation_that_was_cut_or_replaced_arrives() -> None:
 
 def test_whoever_receives_it_may_change_it() -> None:
     ends = Ends()
-    nested = {"role": "user", "content": [{"type": "text", "text": "n"}]}
+    nested: Any = {"role": "user", "content": [{"type": "text", "text": "n"}]}
     context = LLMContext(messages=[*said("a"), nested])
     first = ends.over(context)
     first.messages[0]["content"] = "changed"  # type: ignore[index]
