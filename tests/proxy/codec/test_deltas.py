@@ -204,7 +204,6 @@ GOOD = [0, msgspec.msgpack.encode(said("a")), 17, 0, {}]
         [*GOOD[:4], []],
         [*GOOD[:4], {"tools": 5}],
     ],
-    ids=repr,
 )
 def test_what_is_no_difference_is_refused(wire: Any) -> None:
     with pytest.raises(CodecError, match=r"LLMContextFrame\.context"):
