@@ -1,15 +1,25 @@
 """The caller's end of a line: a bus worker that dials a server."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from loguru import logger
 
+from proxy.backoff import delays_s
 from proxy.dial import DialOptions, dial, public_url
-from proxy.dialect import Role
-from proxy.errors import ConnectError
+from proxy.dialect import Opened, Role
+from proxy.errors import ConnectError, LinkClosedError, RefusedError
 from proxy.filter import FROM_ASSISTANT, Filter
+from proxy.handshake import TrunkOptions
 from proxy.line_task import LineTask
+from proxy.link import ClientLink
+from proxy.protocol import TrunkLine
 from proxy.stock_line import StockLine
+from proxy.wire import SESSION_HEADER, SUBPROTOCOL
+
+# Answers of a server that will not change by asking again.
+_FINAL_STATUSES = frozenset({400, 401, 403, 404, 410})
 
 
 class WebSocketProxyClientTask(LineTask):
@@ -22,8 +32,12 @@ class WebSocketProxyClientTask(LineTask):
     Event handlers available:
 
     - on_connected: The line is up; gets the `Link`. Once.
-    - on_disconnected: The line is gone; gets the `LinkClosedError` that says why. Once.
+    - on_disconnected: The line is gone for good; gets the `LinkClosedError` that says why. Once.
     - on_connect_failed: Dialling failed; gets the `ConnectError`. Once.
+    - on_line_interrupted: A connection was lost, and the task dials again; gets the
+      `LinkClosedError`.
+    - on_line_resumed: The session goes on, nothing was lost; gets the new `Link`.
+    - on_resume_gap: Frames are missing; gets the `ResumeGap`.
 
     Example::
 
@@ -46,33 +60,42 @@ class WebSocketProxyClientTask(LineTask):
         name: str,
         *,
         url: str,
-        remote_task_name: str | Sequence[str],
+        remote_task_name: str | Sequence[str] | None = None,
         local_task_name: str,
         headers: Mapping[str, str] | None = None,
         active: bool = False,
+        options: TrunkOptions | None = None,
     ) -> None:
         """Prepare the line; it is dialled when the task is activated.
 
         Args:
             name: The task's own name on the bus.
             url: The server's `ws://` or `wss://` URL.
-            remote_task_name: The task at the other end, or several. More become known as the
-                other end announces them.
+            remote_task_name: The task at the other end, or several. None to take the names that
+                the other end gives.
             local_task_name: The task of this side that the other end may address.
             headers: Headers of the handshake, for example `Authorization`. Never logged.
             active: Dial as soon as the task starts, instead of when it is activated.
+            options: What this end allows in `trunkline.v1`.
         """
-        remote = [remote_task_name] if isinstance(remote_task_name, str) else [*remote_task_name]
+        remote = [remote_task_name] if isinstance(remote_task_name, str) else remote_task_name
         filter_ = Filter(
             exported=(local_task_name,),
-            remote=remote,
+            remote=[*(remote or ())],
             inbound_frames=FROM_ASSISTANT,
             reserved=frozenset({name}),
         )
-        super().__init__(name, StockLine(Role.CALLER, filter_), active=active)
+        super().__init__(name, filter_, active=active)
         self._url = url
-        self._options = DialOptions(headers=headers or {})
+        self._dial_options = DialOptions(headers=headers or {}, subprotocols=(SUBPROTOCOL,))
+        self._options = options
+        self._dialling: asyncio.Task[None] | None = None
         self._register_event_handler("on_connect_failed")
+
+    @property
+    def remote(self) -> Sequence[str]:
+        """The assistant's tasks, the one to activate first; empty until they are known."""
+        return tuple(self._filter.remote)
 
     async def on_activated(self, args: dict[str, object] | None) -> None:
         """Dial the server.
@@ -81,16 +104,65 @@ class WebSocketProxyClientTask(LineTask):
             args: What the activation carried; not used.
         """
         await super().on_activated(args)
-        if self._link is not None or self.is_closing():
-            return
+        if self._dialling is None and not self.is_closing():
+            self._dialling = self.create_task(self._dial(), "dial")
+
+    async def _dial(self) -> None:
         logger.info(f"{self}: dialling {public_url(self._url)}")
         try:
-            link = await dial(self._url, self._options)
+            link = await dial(self._url, self._dial_options)
         except ConnectError as error:
             logger.error(f"{self}: {error}")
             await self._call_event_handler("on_connect_failed", error)
             return
-        if self.is_closing():
-            await link.close(self.cancelled_code)
+        self._delivery.open()
+        if link.subprotocol == SUBPROTOCOL:
+            trunk = TrunkLine(Role.CALLER, self._filter, options=self._options)
+            trunk.connected()
+            self._dialect = trunk
+            await self._attach(link)
+        else:
+            self._dialect = StockLine(Role.CALLER, self._filter)
+            await self._attach(link)
+            await self._act([Opened(resumed=False)])
+
+    async def _detached(self, error: LinkClosedError) -> None:
+        self._dialling = self.create_task(self._redial(error), "redial")
+
+    async def _redial(self, error: LinkClosedError) -> None:
+        """Dial again until the session is back, or there is no hope."""
+        trunk = self._dialect
+        assert isinstance(trunk, TrunkLine)
+        headers = {**self._dial_options.headers, SESSION_HEADER: trunk.session}
+        options = replace(self._dial_options, headers=headers)
+        for delay_s in delays_s():
+            await asyncio.sleep(delay_s)
+            if self._gone.is_set():
+                return
+            try:
+                link = await dial(self._url, options)
+            except ConnectError as refusal:
+                logger.info(f"{self}: {refusal}")
+                if isinstance(refusal, RefusedError) and refusal.status in _FINAL_STATUSES:
+                    break
+                continue
+            await self._reattach(trunk, link, error)
             return
-        await self._attach(link)
+        await self._over(error)
+
+    async def _reattach(self, trunk: TrunkLine, link: ClientLink, error: LinkClosedError) -> None:
+        if link.subprotocol != SUBPROTOCOL:
+            await link.close(self.cancelled_code)
+            await self._over(error)
+        elif self._gone.is_set():
+            await link.close(self.cancelled_code)
+        else:
+            trunk.connected()
+            await self._attach(link)
+
+    async def _shut_down(self) -> None:
+        if self._dialling is not None and self._pump is None and not self.ending:
+            await self.cancel_task(self._dialling)
+        await super()._shut_down()
+        if self._dialling is not None:
+            await self.cancel_task(self._dialling)

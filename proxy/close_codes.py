@@ -35,6 +35,14 @@ class CloseCode(IntEnum):
     ASSISTANT_FAILED = 4001
     START_TIMED_OUT = 4002
     PEER_TOO_SLOW = 4003
+    SESSION_GONE = 4004
+    SESSION_TAKEN_OVER = 4005
+    RESYNC = 4100
+    PEER_SILENT = 4101
+    BAD_HELLO = 4400
+    VERSION_MISMATCH = 4401
+    WINDOW_EXCEEDED = 4402
+    OVERLOADED = 4500
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,7 @@ class CloseMeaning:
 MEANINGS: dict[CloseCode, CloseMeaning] = {
     CloseCode.ENDED: CloseMeaning("the conversation ended", False),
     CloseCode.GOING_AWAY: CloseMeaning("the server is going away", True),
-    CloseCode.PROTOCOL_ERROR: CloseMeaning("the WebSocket protocol was violated", False),
+    CloseCode.PROTOCOL_ERROR: CloseMeaning("the protocol was violated", False),
     CloseCode.UNSUPPORTED_DATA: CloseMeaning("only binary messages are spoken here", False),
     CloseCode.ABNORMAL: CloseMeaning("the connection was lost without a close frame", True),
     CloseCode.INVALID_PAYLOAD: CloseMeaning("a message could not be read", False),
@@ -65,7 +73,27 @@ MEANINGS: dict[CloseCode, CloseMeaning] = {
     CloseCode.ASSISTANT_FAILED: CloseMeaning("the assistant failed", False),
     CloseCode.START_TIMED_OUT: CloseMeaning("the assistant did not start in time", False),
     CloseCode.PEER_TOO_SLOW: CloseMeaning("the other side did not read in time", False),
+    CloseCode.SESSION_GONE: CloseMeaning("there is no such session any more", False),
+    CloseCode.SESSION_TAKEN_OVER: CloseMeaning("another connection has the session", False),
+    CloseCode.RESYNC: CloseMeaning("a message was missing", True),
+    CloseCode.PEER_SILENT: CloseMeaning("the other side gave no sign of life", True),
+    CloseCode.BAD_HELLO: CloseMeaning("the first message was not a hello", False),
+    CloseCode.VERSION_MISMATCH: CloseMeaning("this version is not spoken here", False),
+    CloseCode.WINDOW_EXCEEDED: CloseMeaning("more was sent than the window allows", False),
+    CloseCode.OVERLOADED: CloseMeaning("the assistant does not keep up", True),
 }
+
+
+def may_resume(code: int) -> bool:
+    """Tell whether the session may still be there, so that another connection can carry on.
+
+    Args:
+        code: A WebSocket close code, known or not.
+
+    Returns:
+        True for a connection that was lost, and for codes that say so.
+    """
+    return code == CloseCode.ABNORMAL or 4100 <= code <= 4199
 
 
 def may_reconnect(code: int) -> bool:

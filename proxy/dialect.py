@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum, auto
 from typing import Protocol
 
+from loguru import logger
 from pipecat.bus.messages import BusMessage
 
 from proxy.close_codes import CloseCode
@@ -25,16 +26,32 @@ class Role(StrEnum):
 class LineState(Enum):
     """How far one end has come."""
 
-    OPEN = auto()
-    ENDING = auto()  # the end was said, what is in flight still goes through
+    CONNECTING = auto()  # there was no connection yet
+    GREETING = auto()  # a connection is up, the other end has not answered yet
+    OPEN = auto()  # a connection is up
+    DETACHED = auto()  # the connection is lost, the session is not
     CLOSED = auto()
 
 
 LEGAL_MOVES: dict[LineState, frozenset[LineState]] = {
-    LineState.OPEN: frozenset({LineState.ENDING, LineState.CLOSED}),
-    LineState.ENDING: frozenset({LineState.CLOSED}),
+    LineState.CONNECTING: frozenset({LineState.GREETING, LineState.OPEN, LineState.CLOSED}),
+    LineState.GREETING: frozenset({LineState.OPEN, LineState.DETACHED, LineState.CLOSED}),
+    LineState.OPEN: frozenset({LineState.OPEN, LineState.DETACHED, LineState.CLOSED}),
+    LineState.DETACHED: frozenset({LineState.GREETING, LineState.OPEN, LineState.CLOSED}),
     LineState.CLOSED: frozenset(),
 }
+
+
+def check_move(before: LineState, after: LineState) -> LineState:
+    """Return the state to go to.
+
+    Raises:
+        RuntimeError: If there is no way from one to the other.
+    """
+    if after not in LEGAL_MOVES[before]:
+        raise RuntimeError(f"a line cannot go from {before.name} to {after.name}")
+    logger.debug(f"Line: {before.name} to {after.name}")
+    return after
 
 
 class Direction(StrEnum):
@@ -69,11 +86,30 @@ class LineStats:
             self.drops[direction, reason] += count
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Received:
-    """A message of the other end passed the filter; it goes onto this side's bus."""
+    """A message of the other end passed the filter; it goes onto this side's bus.
+
+    Attributes:
+        message: The message.
+        size_bytes: What to tell `Dialect.handled` once it is there.
+        weight_bytes: How much memory it is worth, about.
+    """
 
     message: BusMessage
+    size_bytes: int = 0
+    weight_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The other end has answered; messages flow.
+
+    Attributes:
+        resumed: Whether the session was there before.
+    """
+
+    resumed: bool
 
 
 @dataclass(frozen=True)
@@ -95,23 +131,58 @@ class PeerEnded:
 
 
 @dataclass(frozen=True)
+class ResumeGap:
+    """Frames are missing, because they could not be kept until the connection was back.
+
+    Attributes:
+        lost: How many.
+        direction: Which way they were going.
+    """
+
+    lost: int
+    direction: Direction
+
+
+@dataclass(frozen=True)
 class MustClose:
-    """The line has to be closed with this code."""
+    """The connection has to be closed with this code."""
 
     code: CloseCode
 
 
-Event = Received | PeerReady | PeerEnded | MustClose
+Event = Received | Opened | PeerReady | PeerEnded | ResumeGap | MustClose
 
 
 class Dialect(Protocol):
     """One end of a line, without input or output.
 
-    Implementations: `proxy.stock_line.StockLine`.
+    Implementations: `proxy.stock_line.StockLine`, `proxy.protocol.TrunkLine`.
+
+    Attributes:
+        stats: What crossed and what did not.
+        state: How far this end has come.
+        windowed: Whether the other end sends no more than a window ahead of what was handled.
     """
 
     stats: LineStats
     state: LineState
+    windowed: bool
+
+    @property
+    def tick_s(self) -> float:
+        """How often to call `tick`, in seconds."""
+
+    @property
+    def ample(self) -> bool:
+        """Whether so much waits to be written that whoever sends should wait."""
+
+    @property
+    def drained(self) -> bool:
+        """Whether nothing waits to be written."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether this end has said that the conversation is over."""
 
     def receive(self, data: bytes | str) -> list[Event]:
         """Take in one WebSocket message.
@@ -121,6 +192,16 @@ class Dialect(Protocol):
 
         Returns:
             What follows from it, in order.
+        """
+
+    def handled(self, size_bytes: int) -> bool:
+        """Note that a received message is on this side's bus.
+
+        Args:
+            size_bytes: What the event said.
+
+        Returns:
+            Whether there is something to write now.
         """
 
     def send(self, message: BusMessage) -> list[Event]:
@@ -139,5 +220,21 @@ class Dialect(Protocol):
     def next_outgoing(self) -> bytes | None:
         """Remove and return the next message to write to the link, or None."""
 
-    def close(self) -> None:
+    def tick(self) -> list[Event]:
+        """Look at the clock; to be called at least every `tick_s` seconds."""
+
+    def busy(self) -> CloseCode:
+        """Say what to close with when the other end does not take what is written."""
+
+    def disconnected(self, code: int) -> list[Event]:
+        """Take in that the connection is gone.
+
+        Args:
+            code: The close code that either end sent, or 1006.
+
+        Returns:
+            What follows; the state says whether another connection can carry on.
+        """
+
+    def close(self) -> list[Event]:
         """Give up: nothing is sent or received any more, everyone who waits is released."""

@@ -5,10 +5,10 @@ LineError
 │   └── UnknownTypeError  a type name that is not in the closed table
 ├── RegistrationError     an application type that the table cannot take
 ├── LinkError             the connection under the line
-│   ├── LinkClosedError   it is over; carries the close code
-│   └── LinkBusyError     the peer does not read; the send deadline passed
+│   └── LinkClosedError   it is over; carries the close code
+├── SequenceError         the other end counts differently (in `proxy.sequence`)
 └── ConnectError          the connection could not be made
-└── RefusedError      the server answered with an HTTP status instead of a WebSocket
+    └── RefusedError      the server answered with an HTTP status instead of a WebSocket
 """
 
 from proxy.close_codes import CloseCode, may_reconnect
@@ -60,10 +60,6 @@ class LinkClosedError(LinkError):
     def may_reconnect(self) -> bool:
         """Whether dialling again can help."""
         return may_reconnect(self.code)
-
-
-class LinkBusyError(LinkError):
-    """The peer did not read within the send deadline."""
 
 
 class ConnectError(LineError):

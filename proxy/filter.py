@@ -9,7 +9,7 @@ decides.
 Source: the security notes of Pipecat's remote proxy example, made true.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -38,6 +38,13 @@ from proxy.codec import rules
 
 # Long enough for any name a person gives; short enough that a hostile one fills no log.
 MAX_NAME_LENGTH = 128
+
+# Tasks of the other end that are known by name; a session exports a handful.
+MAX_REMOTE_NAMES = 64
+
+# What a session calls a caller's task: its name and this, which no task of a session may end with.
+# So a caller who takes the name of a task that the session starts later gets none of its messages.
+CALLER_SUFFIX = "@caller"
 
 JOB_MESSAGES: tuple[type[BusMessage], ...] = (
     BusJobCancelMessage,
@@ -70,13 +77,15 @@ class DropReason(StrEnum):
     TYPE = "type"  # a message or frame type that is refused in this direction
     CODEC = "codec"  # a value that does not fit its type
     SLOW = "slow"  # media dropped because the other side does not keep up
+    STALE = "stale"  # sound that was interrupted before it was sent
+    LOST = "lost"  # given up while there was no connection
     TOO_BIG = "too_big"  # larger than a message may be
     CLOSED = "closed"  # there was no line any more
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Verdict:
-    """What a filter says of one message.
+    """What a filter says of a message that came.
 
     Attributes:
         messages: What passes: nothing, the message, or copies with their addresses set right.
@@ -114,6 +123,10 @@ FROM_CALLER = FrameTypes(rules.LIFECYCLE | rules.SETTINGS | rules.CONVERSATION)
 FROM_ASSISTANT = FrameTypes(rules.LIFECYCLE | rules.SETTINGS)
 
 
+def _nobody(_: str) -> bool:
+    return False
+
+
 @dataclass
 class Filter:
     """The filter at one end of one line.
@@ -126,6 +139,8 @@ class Filter:
         home: The frame types that this end never sends.
         may_switch: Whether the other end may activate and deactivate exported tasks.
         reserved: Names that the other end's task may not have: every task of this side.
+        is_local: Tells whether a name is that of a task of this side now. What is for such a task
+            never leaves, whatever the other end calls its own.
     """
 
     exported: Sequence[str]
@@ -134,6 +149,7 @@ class Filter:
     home: frozenset[type[Frame]] = rules.HOME
     may_switch: bool = False
     reserved: frozenset[str] = frozenset()
+    is_local: Callable[[str], bool] = _nobody
     _exported: frozenset[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -158,24 +174,32 @@ class Filter:
         message.source = self._source_of(message)
         return Verdict((message,))
 
-    def outbound(self, message: BusMessage) -> Verdict:
+    def outbound(self, message: BusMessage) -> DropReason | None:
         """Judge a message that a task of this side sent.
 
         Returns:
-            The message as it stands, or why it stays.
+            Why it stays, or None if it crosses.
         """
-        if isinstance(message, BusLocalMessage):
-            return Verdict(dropped=DropReason.LOCAL)
-        if message.source not in self._exported:
-            crossing = message.target in self.remote
-            return Verdict(dropped=DropReason.SOURCE if crossing else DropReason.LOCAL)
         if isinstance(message, BusFrameMessage):
             return self._outbound_frame(message)
-        if message.target not in self.remote:
-            return Verdict(dropped=DropReason.LOCAL)
+        if message.target is None or not self._is_remote(message.target):
+            return DropReason.LOCAL
+        if isinstance(message, BusLocalMessage):
+            return DropReason.LOCAL
+        if message.source not in self._exported:
+            return DropReason.SOURCE
         if type(message) not in _ADDRESSED and type(message) not in _SWITCHING:
-            return Verdict(dropped=DropReason.TYPE)
-        return Verdict((message,))
+            return DropReason.TYPE
+        return None
+
+    def learn(self, names: Iterable[str]) -> None:
+        """Take the names that the other end's tasks give themselves, as many as are fit.
+
+        Args:
+            names: What came over the wire.
+        """
+        fit = [name for name in dict.fromkeys(names) if self._may_have(name)]
+        self.remote = fit[:MAX_REMOTE_NAMES]
 
     def _inbound_frame(self, message: BusFrameMessage) -> Verdict:
         reason = self.inbound_frames.judge(type(message.frame))
@@ -191,14 +215,22 @@ class Filter:
             return Verdict((message,))
         return Verdict(tuple(replace(message, target=name) for name in self.exported))
 
-    def _outbound_frame(self, message: BusFrameMessage) -> Verdict:
-        if message.target is not None and message.target not in self.remote:
-            return Verdict(dropped=DropReason.LOCAL)
+    def _outbound_frame(self, message: BusFrameMessage) -> DropReason | None:
+        if message.target is not None and not self._is_remote(message.target):
+            return DropReason.LOCAL
+        if message.source not in self._exported:
+            return DropReason.LOCAL if message.target is None else DropReason.SOURCE
         if type(message.frame) in self.home:
-            return Verdict(dropped=DropReason.HOME)
+            return DropReason.HOME
         if type(message.frame) in rules.LIFECYCLE:
-            return Verdict(dropped=DropReason.TYPE)
-        return Verdict((message,))
+            return DropReason.TYPE
+        return None
+
+    def _is_remote(self, name: str) -> bool:
+        return name in self.remote and not self.is_local(name)
+
+    def _may_have(self, name: str) -> bool:
+        return valid_name(name, self.reserved) and not self.is_local(name)
 
     def _source_of(self, message: BusMessage) -> str:
         return message.source if message.source in self.remote else self.remote[0]

@@ -1,27 +1,42 @@
-"""What both proxy tasks share: a bus worker that drives one end of a line over a link.
+"""What both proxy tasks share: a bus worker that drives one end of a line over its connections.
 
 The worker is a thin shell. What may cross and what follows from each message is decided by the
 dialect; the shell moves bytes between it and the link, and messages between it and the bus.
 """
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any
+from collections import deque
 
 from loguru import logger
 from pipecat.bus.messages import (
     BusCancelWorkerMessage,
     BusEndMessage,
+    BusFrameMessage,
     BusMessage,
     BusWorkerRegistryMessage,
 )
 from pipecat.registry.types import WorkerRegistryEntry
 from pipecat.workers.base_worker import BaseWorker
 
+from proxy.bus.direct import DirectBus
 from proxy.close_codes import CloseCode
-from proxy.dialect import Dialect, Event, LineStats, MustClose, PeerEnded, PeerReady, Received
-from proxy.errors import LinkBusyError, LinkClosedError
+from proxy.delivery import Delivery
+from proxy.dialect import (
+    Dialect,
+    Event,
+    LineState,
+    LineStats,
+    MustClose,
+    Opened,
+    PeerEnded,
+    PeerReady,
+    Received,
+    ResumeGap,
+)
+from proxy.errors import LinkClosedError
+from proxy.filter import Filter
 from proxy.link import Link
+from proxy.pump import Pump, Signals
 
 # After an end was said, the other side closes as soon as it has wound up. One that does not is
 # closed on.
@@ -30,8 +45,11 @@ END_GRACE_S = 5.0
 # How long what waits in the outbox may take to go out before a close.
 DRAIN_TIMEOUT_S = 2.0
 
-# Messages handled in one go before other tasks get their turn.
-BURST = 32
+# A peer that has read nothing for this long is gone or hostile; a mobile hand-over takes less.
+SEND_TIMEOUT_S = 10.0
+
+# Messages of this side kept until there is a line; a conversation begins with a handful.
+MAX_EARLY = 1000
 
 
 class LineTask(BaseWorker):
@@ -40,57 +58,71 @@ class LineTask(BaseWorker):
     Event handlers available, each called with the task and one argument:
 
     - on_line_connected: The link is up; gets the `Link`. Once.
-    - on_line_disconnected: The link is gone; gets the `LinkClosedError` that says why. Once.
+    - on_line_disconnected: The line is gone for good; gets the `LinkClosedError` that says why.
+      Once.
+    - on_line_interrupted: A connection is lost and the session is not; gets the `LinkClosedError`.
+    - on_line_resumed: The session goes on over a new connection; gets the `Link`.
+    - on_resume_gap: Frames are missing, because they could not be kept until the line was back;
+      gets the `ResumeGap`.
     """
 
     connected_event = "on_line_connected"
     disconnected_event = "on_line_disconnected"
     cancelled_code = CloseCode.ENDED
 
-    def __init__(self, name: str, dialect: Dialect, *, active: bool) -> None:
+    def __init__(self, name: str, filter_: Filter, *, active: bool) -> None:
         """Prepare the worker; nothing runs before it is started.
 
         Args:
             name: The worker's name on the bus.
-            dialect: This end of the line.
-            active: Whether the worker takes bus messages from the start.
+            filter_: What may cross.
+            active: Whether the line is wanted from the start.
         """
         super().__init__(name, active=active)
-        self._dialect = dialect
-        self._link: Link | None = None
-        self._loops: list[asyncio.Task[None]] = []
-        self._wake = asyncio.Event()
-        self._drained = asyncio.Event()
+        self._filter = filter_
+        self._dialect: Dialect | None = None
+        self._pump: Pump | None = None
+        self._serving: asyncio.Task[None] | None = None
+        self._ticking: asyncio.Task[None] | None = None
+        self._early: deque[BusMessage] = deque(maxlen=MAX_EARLY)
+        self._delivery = Delivery(self)
+        self._signals = Signals()
         self._gone = asyncio.Event()
-        self._told_disconnected = False
+        self._attached = False
+        self._open = False
         self._closing: asyncio.Task[None] | None = None
         self._close_code = CloseCode.ENDED
-        self._end_said = False  # by a task of this side
         self._end_heard = False  # from the other side
-        self._register_event_handler(self.connected_event)
-        self._register_event_handler(self.disconnected_event)
+        for event in (self.connected_event, self.disconnected_event):
+            self._register_event_handler(event)
+        for event in ("on_line_interrupted", "on_line_resumed", "on_resume_gap"):
+            self._register_event_handler(event)
 
     @property
     def stats(self) -> LineStats:
         """What crossed this line and what did not."""
-        return self._dialect.stats
+        return self._dialect.stats if self._dialect is not None else LineStats()
 
     @property
     def ending(self) -> bool:
         """Whether a task of either side ended the conversation."""
-        return self._end_said or self._end_heard
+        return self._end_heard or (self._dialect is not None and self._dialect.ended)
 
     def is_closing(self) -> bool:
         """Tell whether this side is closing the line, or has."""
         return self._closing is not None
 
     @property
+    def _up(self) -> Link | None:
+        return None if self._pump is None else self._pump.link
+
+    @property
     def connected(self) -> bool:
-        """Whether the link is up."""
-        return self._link is not None and not self._gone.is_set()
+        """Whether a connection is up."""
+        return self._pump is not None
 
     async def wait_disconnected(self) -> None:
-        """Wait until the link is gone; returns at once if it is."""
+        """Wait until the line is gone for good; returns at once if it is."""
         await self._gone.wait()
 
     async def close(self, code: CloseCode) -> None:
@@ -112,77 +144,159 @@ class LineTask(BaseWorker):
             self._closing = asyncio.create_task(self._shut_down(), name=f"{self.name}::shut_down")
         await asyncio.shield(self._closing)
 
+    def accepts_bus_message(self, message: BusMessage) -> bool:
+        """Take every message; what comes before there is a line waits for it.
+
+        Args:
+            message: Any message.
+        """
+        return True
+
+    async def start(self) -> None:
+        """Start; what is for a task of this side never leaves from here on."""
+        await super().start()
+        registry = self.registry
+        self._filter.is_local = lambda name: name in registry.local_workers
+
     async def on_bus_message(self, message: BusMessage) -> None:
         """Hand each message of this side's bus to the line.
+
+        Waits while the line is far behind, if the bus lets its senders wait too.
 
         Args:
             message: Any message; the line's filter decides whether it crosses.
         """
-        cancelled = isinstance(message, BusCancelWorkerMessage) and message.target == self.name
-        # A runner that ends sends a cancel right behind; what was said must still go out.
-        if cancelled and not self.ending and self._closing is None:
-            self._close_code = self.cancelled_code
-        await super().on_bus_message(message)
-        if self.connected:
-            await self._handle(self._outgoing(message))
+        if not isinstance(message, BusFrameMessage):
+            cancelled = isinstance(message, BusCancelWorkerMessage) and message.target == self.name
+            # A runner that ends sends a cancel right behind; what was said must still go out.
+            if cancelled and not self.ending and self._closing is None:
+                self._close_code = self.cancelled_code
+            await super().on_bus_message(message)
+        if not self.offer(message):
+            await self._wait_room()
+            await self._act(self._outgoing(message))
+
+    def offer(self, message: BusMessage) -> bool:
+        """Take a message of this side's bus at once, if it is a frame and there is room.
+
+        Args:
+            message: Any message.
+
+        Returns:
+            Whether it was taken.
+        """
+        if not self._open or not isinstance(message, BusFrameMessage):
+            return False
+        if self._dialect is None or self._dialect.ample:
+            return False
+        events = self._dialect.send(message)
+        self._signals.changed()
+        if events:
+            self.create_task(self._act(events), "act")
+        return True
+
+    def claims(self, name: str) -> bool:
+        """Tell whether a task of this name is at the other end.
+
+        Args:
+            name: A name.
+        """
+        return not self._gone.is_set() and name in self._filter.remote
 
     def _outgoing(self, message: BusMessage) -> list[Event]:
+        if self._gone.is_set():
+            return []
+        if self._open:
+            return self._cross(message)
+        if isinstance(message, BusEndMessage) or self._filter.outbound(message) is None:
+            self._early.append(message)
+        return []
+
+    def _cross(self, message: BusMessage) -> list[Event]:
+        assert self._dialect is not None
         return self._dialect.send(message)
 
+    async def _wait_room(self) -> None:
+        while self._dialect is not None and self._dialect.ample and not self._gone.is_set():
+            if not isinstance(self._bus, DirectBus):
+                return  # a bus without bounds gains nothing from waiting
+            self._signals.room.clear()
+            await self._signals.room.wait()
+
     async def _attach(self, link: Link) -> None:
-        """Take a link and run over it until it is gone."""
-        self._link = link
-        await self._call_event_handler(self.connected_event, link)
-        self._loops = [
-            self.create_task(self._guard(self._read(link)), "read"),
-            self.create_task(self._guard(self._write(link)), "write"),
-        ]
+        """Take a connection and run over it until it is gone."""
+        assert self._dialect is not None
+        self._attached = True
+        self._pump = Pump(link, self._dialect, self._signals)
+        self._serving = self.create_task(self._serve(self._pump), "serve")
+        if self._ticking is None:
+            self._ticking = self.create_task(self._tick(self._dialect), "tick")
 
-    async def _guard(self, loop: Coroutine[Any, Any, None]) -> None:
-        try:
-            await loop
-        except LinkClosedError as error:
-            await self._lost(error)
-        except LinkBusyError:
-            await self._lost(LinkClosedError(CloseCode.PEER_TOO_SLOW, "the peer did not read"))
-        except Exception:
-            logger.exception(f"{self}: the line failed")
-            await self._must_close(CloseCode.INTERNAL_ERROR)
+    async def _serve(self, pump: Pump) -> None:
+        await self._lost(pump, await pump.run(self._act, self._delivery))
 
-    async def _read(self, link: Link) -> None:
-        count = 0
-        while True:
-            data = await link.receive()
-            await self._handle(self._dialect.receive(data))
-            count += 1
-            if count % BURST == 0:
-                await asyncio.sleep(0)
+    async def _tick(self, dialect: Dialect) -> None:
+        while not self._gone.is_set():
+            await asyncio.sleep(min(dialect.tick_s, SEND_TIMEOUT_S / 4))
+            if self._pump is not None and self._pump.writing_s > SEND_TIMEOUT_S:
+                await self._act([MustClose(dialect.busy())])
+            else:
+                await self._act(dialect.tick())
 
-    async def _write(self, link: Link) -> None:
-        while True:
-            data = self._dialect.next_outgoing()
-            if data is not None:
-                await link.send(data)
-                continue
-            self._drained.set()
-            self._wake.clear()
-            await self._wake.wait()
-            self._drained.clear()
-
-    async def _handle(self, events: list[Event]) -> None:
+    async def _act(self, events: list[Event]) -> None:
         """Act on what the dialect said, and let the writer look for something to write."""
-        self._drained.clear()
-        self._wake.set()
+        self._signals.changed()
         for event in events:
             match event:
-                case Received(message):
-                    await self.send_bus_message(message)
+                case Received():
+                    self._delivery.put(event)
+                case Opened():
+                    await self._opened(event)
                 case PeerReady(names):
                     await self._register_remote(names)
                 case PeerEnded(reason):
-                    await self._peer_ended(reason)
+                    self._delivery.put(PeerEnded(reason))
+                case ResumeGap():
+                    logger.warning(f"{self}: {event.lost} frames were lost ({event.direction})")
+                    await self._call_event_handler("on_resume_gap", event)
                 case MustClose(code):
-                    await self._must_close(code)
+                    self._must_close(code)
+
+    async def _opened(self, event: Opened) -> None:
+        if event.resumed:
+            logger.info(f"{self}: the session goes on over a new connection")
+            await self._call_event_handler("on_line_resumed", self._up)
+        else:
+            await self._begin()
+
+    async def _begin(self) -> None:
+        """Tell that the line is up, and send what waited for it."""
+        await self._call_event_handler(self.connected_event, self._up)
+        while self._early:
+            await self._act(self._cross(self._early.popleft()))
+        self._open = True
+
+    def handled(self, size_bytes: int) -> None:
+        """Tell the dialect that a received message is on this side's bus.
+
+        Args:
+            size_bytes: What its event said.
+        """
+        if self._dialect is not None and self._dialect.handled(size_bytes):
+            self._signals.wake.set()
+
+    async def peer_ended(self, reason: str | None) -> None:
+        """End this side's runner: the other side ended the conversation.
+
+        Args:
+            reason: Why, or None.
+        """
+        self._end_heard = True
+        await self.send_bus_message(BusEndMessage(source=self.name, reason=reason))
+
+    async def overloaded(self) -> None:
+        """Close the line: this side does not keep up with what comes."""
+        await self._act([MustClose(CloseCode.OVERLOADED)])
 
     async def _register_remote(self, names: tuple[str, ...]) -> None:
         """Make the other side's tasks known to this side's runner, so that they can be awaited."""
@@ -194,44 +308,84 @@ class LineTask(BaseWorker):
             )
         )
 
-    async def _peer_ended(self, reason: str | None) -> None:
-        self._end_heard = True
-        await self.send_bus_message(BusEndMessage(source=self.name, reason=reason))
+    def _must_close(self, code: CloseCode) -> None:
+        """Close the connection because of what came or did not."""
+        self.create_task(self._drop(self._pump, self._serving, code), "drop")
 
-    async def _must_close(self, code: CloseCode) -> None:
-        """Close because of what came or did not; the link's end tells everyone else."""
-        if self._link is not None:
-            self._dialect.close()
-            await self._link.close(code)
-            await self._lost(LinkClosedError(code, "closed by this side"))
+    async def _drop(
+        self, pump: Pump | None, serving: "asyncio.Task[None] | None", code: CloseCode
+    ) -> None:
+        error = LinkClosedError(code, "closed by this side")
+        if pump is None:
+            await self._over(error)
+            return
+        if code is CloseCode.PEER_SILENT or pump.writing_s > 0:
+            pump.link.abort()  # nobody would read a close frame
+        else:
+            await pump.link.close(code)
+        if serving is not None:
+            await self.cancel_task(serving)
+        await self._lost(pump, error)
 
-    async def _lost(self, error: LinkClosedError) -> None:
-        self._dialect.close()
+    async def _lost(self, pump: Pump, error: LinkClosedError) -> None:
+        """Take in that a connection is gone; what follows is up to the dialect."""
+        if self._pump is not pump or self._dialect is None:
+            return
+        self._pump = None
+        answers = self._dialect.disconnected(error.code)
+        if self._dialect.state is not LineState.DETACHED:
+            await self._answer(answers)
+            await self._over(error)
+            return
+        logger.info(f"{self}: the connection was lost ({error.code}); the session waits")
+        await self._call_event_handler("on_line_interrupted", error)
+        await self._detached(error)
+
+    async def _detached(self, error: LinkClosedError) -> None:
+        """Do what this end can for another connection."""
+
+    async def _over(self, error: LinkClosedError) -> None:
+        """Finish: no connection will carry on."""
+        if self._gone.is_set():
+            return
         self._gone.set()
-        self._drained.set()
-        if not self._told_disconnected:
-            self._told_disconnected = True
+        self._signals.release()
+        if self._dialect is not None:
+            await self._answer(self._dialect.close())
+        if self._attached:
             logger.info(f"{self}: the line ended with {error.code}")
             await self._call_event_handler(self.disconnected_event, error)
 
+    async def _answer(self, events: list[Event]) -> None:
+        """Answer whoever on this side still waited for the other."""
+        for event in events:
+            if isinstance(event, Received):
+                await self.send_bus_message(event.message)
+
     async def _shut_down(self) -> None:
-        if self._link is not None:
-            await self._finish_line(self._link)
-        for loop in self._loops:
-            await self.cancel_task(loop)
+        await self._finish_line()
+        for task in (self._serving, self._ticking):
+            if task is not None:
+                await self.cancel_task(task)
+        await self._delivery.stop()
         await super().stop()
 
-    async def _finish_line(self, link: Link) -> None:
-        if not self._gone.is_set():
-            await _within(DRAIN_TIMEOUT_S, self._drained)
-        if self._end_said and self._close_code is CloseCode.ENDED:
-            await self._await_peer()
-        await link.close(self._close_code)
-        await self._lost(LinkClosedError(self._close_code, "closed by this side"))
+    async def _finish_line(self) -> None:
+        dialect = self._dialect
+        if dialect is not None and self._attached and not self._gone.is_set():
+            await _within(DRAIN_TIMEOUT_S, self._signals.drained)
+            if dialect.ended and self._close_code is CloseCode.ENDED:
+                await self._await_peer(dialect)
+        pump, self._pump = self._pump, None
+        if pump is not None:
+            await pump.link.close(self._close_code)
+        await self._over(LinkClosedError(self._close_code, "closed by this side"))
 
-    async def _await_peer(self) -> None:
-        """Give the other side time to close after an end was said."""
-        await _within(END_GRACE_S, self._gone)
+    async def _await_peer(self, dialect: Dialect) -> None:
+        """Give the other side time to close after an end was said, or to come back for it."""
+        while not await _within(END_GRACE_S, self._gone):
+            if dialect.state is not LineState.DETACHED:
+                return
 
 
 async def _within(timeout_s: float, event: asyncio.Event) -> bool:

@@ -13,10 +13,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from websockets.asyncio.client import ClientConnection
 
 from proxy.close_codes import CloseCode, reason_for
-from proxy.errors import LinkBusyError, LinkClosedError
-
-# A peer that has read nothing for this long is gone or hostile; a mobile hand-over takes less.
-SEND_TIMEOUT_S = 10.0
+from proxy.errors import LinkClosedError
 
 # The close handshake is one round trip. Longer waits help nobody.
 CLOSE_TIMEOUT_S = 2.0
@@ -27,14 +24,19 @@ ABORT_EXTENSION = "trunkline.abort"
 
 
 class Link(Protocol):
-    """One connection."""
+    """One connection.
+
+    Attributes:
+        over: Set once nobody reads or writes it any more.
+    """
+
+    over: asyncio.Event
 
     async def send(self, data: bytes) -> None:
-        """Write one message.
+        """Write one message; waits as long as the peer does not read.
 
         Raises:
             LinkClosedError: If the connection is over.
-            LinkBusyError: If the peer did not read within the send deadline; the link is aborted.
         """
 
     async def receive(self) -> bytes | str:
@@ -49,30 +51,28 @@ class Link(Protocol):
     async def close(self, code: CloseCode, reason: str = "") -> None:
         """Close with a code, within a bounded time; may be called again."""
 
+    def abort(self) -> None:
+        """Drop the connection at once, with whatever is unsent."""
+
 
 class ServerLink:
     """A socket that a Starlette or FastAPI route accepted."""
 
-    def __init__(self, websocket: WebSocket, *, send_timeout_s: float = SEND_TIMEOUT_S) -> None:
+    def __init__(self, websocket: WebSocket) -> None:
         """Wrap an accepted socket.
 
         Args:
             websocket: The socket; `accept()` was called.
-            send_timeout_s: How long one write may wait for the peer to read.
         """
+        self.over = asyncio.Event()
         self._websocket = websocket
-        self._send_timeout_s = send_timeout_s
         extensions = websocket.scope.get("extensions") or {}
         self._abort: Callable[[], None] | None = extensions.get(ABORT_EXTENSION)
 
     async def send(self, data: bytes) -> None:
         """Write one binary message; see `Link.send`."""
         try:
-            async with asyncio.timeout(self._send_timeout_s):
-                await self._websocket.send({"type": "websocket.send", "bytes": data})
-        except TimeoutError:
-            self.abort()
-            raise LinkBusyError("the peer does not read") from None
+            await self._websocket.send({"type": "websocket.send", "bytes": data})
         except (WebSocketDisconnect, RuntimeError):
             raise LinkClosedError from None
 
@@ -108,26 +108,24 @@ class ServerLink:
 class ClientLink:
     """A socket that we dialled."""
 
-    def __init__(
-        self, connection: ClientConnection, *, send_timeout_s: float = SEND_TIMEOUT_S
-    ) -> None:
+    def __init__(self, connection: ClientConnection) -> None:
         """Wrap an open connection.
 
         Args:
             connection: The connection of the `websockets` library.
-            send_timeout_s: How long one write may wait for the peer to read.
         """
+        self.over = asyncio.Event()
         self._connection = connection
-        self._send_timeout_s = send_timeout_s
+
+    @property
+    def subprotocol(self) -> str | None:
+        """The dialect that the server chose; None for the stock one."""
+        return self._connection.subprotocol
 
     async def send(self, data: bytes) -> None:
         """Write one binary message; see `Link.send`."""
         try:
-            async with asyncio.timeout(self._send_timeout_s):
-                await self._connection.send(data)
-        except TimeoutError:
-            self._connection.transport.abort()
-            raise LinkBusyError("the peer does not read") from None
+            await self._connection.send(data)
         except websockets.ConnectionClosed as closed:
             raise _closed(closed) from None
 
@@ -144,12 +142,17 @@ class ClientLink:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self._connection.close(code, reason or reason_for(code))
         except TimeoutError:
-            self._connection.transport.abort()
+            self.abort()
+
+    def abort(self) -> None:
+        """Drop the connection at once, with whatever is unsent."""
+        self._connection.transport.abort()
 
 
 def _closed(error: websockets.ConnectionClosed) -> LinkClosedError:
     if error.rcvd is not None:
         return LinkClosedError(error.rcvd.code, error.rcvd.reason)
-    if error.sent is not None:
+    # The library gives up a connection without signs of life with a code that nobody receives.
+    if error.sent is not None and error.sent.code != CloseCode.INTERNAL_ERROR:
         return LinkClosedError(error.sent.code, error.sent.reason)
     return LinkClosedError()

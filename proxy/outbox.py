@@ -2,11 +2,33 @@
 
 System messages go first, then everything else in order. When more waits than the line can take,
 media goes overboard, oldest first, and is counted: half a second of old sound is worth nothing.
-Everything else is kept until a hard bound; past it the line is given up.
+Everything else is kept until a hard bound.
 """
 
 from collections import deque
 from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from pipecat.bus.messages import BusFrameMessage, BusMessage, BusSystemMessage
+from pipecat.frames.frames import AudioRawFrame, ImageRawFrame
+
+_MEDIA = (AudioRawFrame, ImageRawFrame)
+
+
+class Kind(Enum):
+    """What becomes of a message when the line is too slow for it."""
+
+    SYSTEM = auto()  # goes ahead of everything else
+    DATA = auto()  # kept, in order
+    FRAME = auto()  # kept, in order; may be given up while there is no connection
+    MEDIA = auto()  # dropped, oldest first
+
+
+def kind_of(message: BusMessage) -> Kind:
+    """Tell what becomes of a message when the line is too slow for it."""
+    if isinstance(message, BusFrameMessage):
+        return Kind.MEDIA if isinstance(message.frame, _MEDIA) else Kind.FRAME
+    return Kind.SYSTEM if isinstance(message, BusSystemMessage) else Kind.DATA
 
 
 @dataclass(frozen=True)
@@ -15,17 +37,30 @@ class OutboxLimits:
 
     Attributes:
         media_bytes: Above this much in all, media is dropped. A second of 24 kHz speech is 48 kB.
+        ample_bytes: Above this much, whoever sends should wait.
         total_bytes: Above this much, the line is given up.
     """
 
     media_bytes: int = 256 * 1024
-    total_bytes: int = 2 * 1024 * 1024
+    ample_bytes: int = 512 * 1024
+    total_bytes: int = 1024 * 1024
 
 
-@dataclass
-class _Waiting:
+@dataclass(slots=True, eq=False)
+class Waiting:
+    """One message, or the place of some that were given up.
+
+    Attributes:
+        data: The encoded message.
+        kind: What becomes of it.
+        lost: How many frames were given up here; then there is no message.
+        dropped: Whether it was dropped without leaving a trace.
+    """
+
     data: bytes
-    media: bool
+    kind: Kind
+    lost: int = 0
+    dropped: bool = False
 
 
 @dataclass
@@ -41,59 +76,116 @@ class Outbox:
     limits: OutboxLimits = field(default_factory=OutboxLimits)
     size_bytes: int = 0
     dropped_media: int = 0
-    _media: int = 0
-    _system: deque[_Waiting] = field(default_factory=deque)
-    _data: deque[_Waiting] = field(default_factory=deque)
+    _count: int = 0
+    _system: deque[Waiting] = field(default_factory=deque)
+    _data: deque[Waiting] = field(default_factory=deque)
+    _media: deque[Waiting] = field(default_factory=deque)  # of _data, those that may be dropped
+    _frames: deque[Waiting] = field(default_factory=deque)
+    _gap: Waiting | None = None
 
     def __len__(self) -> int:
         """Count the messages that wait."""
-        return len(self._system) + len(self._data)
+        return self._count
+
+    def overflows(self) -> bool:
+        """Tell whether more waits than the hard bound allows; one message always may."""
+        return self.size_bytes > self.limits.total_bytes and self._count > 1
 
     @property
-    def overflowed(self) -> bool:
-        """Whether more waits than the hard bound allows."""
-        return self.size_bytes > self.limits.total_bytes
+    def ample(self) -> bool:
+        """Whether so much waits that whoever sends should wait."""
+        return self.size_bytes > self.limits.ample_bytes
 
-    def put(self, data: bytes, *, system: bool = False, media: bool = False) -> None:
+    def put(self, data: bytes, kind: Kind) -> None:
         """Add a message at the end of its lane.
 
         Args:
             data: The encoded message.
-            system: Whether it goes ahead of everything that is not.
-            media: Whether it may be dropped when the line is too slow.
+            kind: What becomes of it when the line is too slow.
         """
-        lane = self._system if system and not media else self._data
-        lane.append(_Waiting(data, media))
+        waiting = Waiting(data, kind)
+        lane = self._system if kind is Kind.SYSTEM else self._data
+        lane.append(waiting)
         self.size_bytes += len(data)
-        self._media += media
+        self._count += 1
+        if kind is Kind.MEDIA:
+            self._media.append(waiting)
+        elif kind is Kind.FRAME:
+            self._frames.append(waiting)
         if self._media and self.size_bytes > self.limits.media_bytes:
-            self._drop_media()
+            self._shed_media(self.limits.media_bytes)
 
-    def take(self) -> bytes | None:
-        """Remove and return the next message to write, or None if nothing waits."""
-        lane = self._system or self._data
-        if not lane:
-            return None
-        waiting = lane.popleft()
-        self.size_bytes -= len(waiting.data)
-        self._media -= waiting.media
-        return waiting.data
+    def take(self, *, system_only: bool = False) -> Waiting | None:
+        """Remove and return the next message to write, or None if nothing waits.
+
+        Args:
+            system_only: Leave everything that is not a system message.
+        """
+        if self._system:
+            return self._taken(self._system.popleft())
+        while self._data and not system_only:
+            waiting = self._data.popleft()
+            if waiting.dropped:
+                continue
+            if waiting.lost:
+                self._gap = None
+                self._count -= 1
+                return waiting
+            if waiting.kind is Kind.MEDIA:
+                self._media.popleft()
+            elif waiting.kind is Kind.FRAME:
+                self._frames.popleft()
+            return self._taken(waiting)
+        return None
+
+    def drop_media(self) -> int:
+        """Drop all media that waits, because nobody wants to hear it any more.
+
+        Returns:
+            How many messages that were.
+        """
+        before = self.dropped_media
+        self._shed_media(-1)
+        return self.dropped_media - before
+
+    def give_up_frames(self) -> int:
+        """Give up frames, oldest first, until what waits is within the hard bound.
+
+        Returns:
+            How many; their place in the order is kept.
+        """
+        lost = 0
+        while self.overflows() and self._frames:
+            oldest = self._frames.popleft()
+            self.size_bytes -= len(oldest.data)
+            self._count -= 1
+            oldest.data = b""
+            lost += 1
+            if self._gap is None:
+                self._gap = oldest
+                self._count += 1
+            else:
+                oldest.dropped = True
+            self._gap.lost += 1
+        return lost
 
     def clear(self) -> None:
         """Forget everything that waits."""
-        self._system.clear()
-        self._data.clear()
-        self.size_bytes = self._media = 0
+        for lane in (self._system, self._data, self._media, self._frames):
+            lane.clear()
+        self.size_bytes = self._count = 0
+        self._gap = None
 
-    def _drop_media(self) -> None:
-        kept: deque[_Waiting] = deque()
-        excess = self.size_bytes - self.limits.media_bytes
-        for waiting in self._data:
-            if excess > 0 and waiting.media:
-                excess -= len(waiting.data)
-                self.size_bytes -= len(waiting.data)
-                self._media -= 1
-                self.dropped_media += 1
-            else:
-                kept.append(waiting)
-        self._data = kept
+    def _taken(self, waiting: Waiting) -> Waiting:
+        self.size_bytes -= len(waiting.data)
+        self._count -= 1
+        return waiting
+
+    def _shed_media(self, down_to_bytes: int) -> None:
+        while self._media and self.size_bytes > down_to_bytes:
+            oldest = self._media.popleft()
+            self.size_bytes -= len(oldest.data)
+            self._count -= 1
+            self.dropped_media += 1
+            oldest.data = b""
+            oldest.dropped = True

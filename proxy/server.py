@@ -1,5 +1,6 @@
 """The assistant's end of a line: a bus worker on a socket that a server accepted."""
 
+import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -8,12 +9,16 @@ from pipecat.frames.frames import Frame
 from pipecat.registry.types import WorkerReadyData
 from starlette.websockets import WebSocket
 
+from proxy.arrival import Arrival, arrive
 from proxy.close_codes import CloseCode
-from proxy.dialect import Event, Role
+from proxy.dialect import Event, Opened, Role
+from proxy.errors import LineError, LinkClosedError
 from proxy.filter import FROM_CALLER, Filter
+from proxy.handshake import TrunkOptions
 from proxy.line_task import LineTask
-from proxy.link import ServerLink
 from proxy.outbox import OutboxLimits
+from proxy.protocol import TrunkLine
+from proxy.pulse import Patience
 from proxy.stock_line import StockLine
 
 
@@ -24,15 +29,32 @@ class ServerLineOptions:
     Attributes:
         allowed_frames: Frame types that the caller may send beyond the default, for example raw
             audio.
-        reserved_names: Names that the caller's task may not have: every task of the session.
         outbox: How much may wait for a caller that reads slowly.
         max_message_bytes: The largest message that is taken or sent.
+        window_bytes: How much a caller may send ahead of what was handled.
+        heartbeat_s: How long either side is silent at most.
+        resume_window_s: How long the session waits for a caller whose connection was lost; 0 for
+            not at all.
+        session: The session's id, which a caller shows when it comes back.
     """
 
     allowed_frames: tuple[type[Frame], ...] = ()
-    reserved_names: frozenset[str] = frozenset()
     outbox: OutboxLimits = field(default_factory=OutboxLimits)
     max_message_bytes: int = 4 * 1024 * 1024
+    window_bytes: int = 256 * 1024
+    heartbeat_s: float = 5.0
+    resume_window_s: float = 0.0
+    session: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def trunk(self) -> TrunkOptions:
+        """Return what concerns a line of `trunkline.v1`."""
+        return TrunkOptions(
+            window_bytes=self.window_bytes,
+            max_message_bytes=self.max_message_bytes,
+            resume_window_s=self.resume_window_s,
+            patience=Patience(heartbeat_s=self.heartbeat_s),
+            outbox=self.outbox,
+        )
 
 
 class WebSocketProxyServerTask(LineTask):
@@ -46,13 +68,14 @@ class WebSocketProxyServerTask(LineTask):
     Event handlers available:
 
     - on_client_connected: The line is up; gets the `Link`. Once.
-    - on_client_disconnected: The line is gone; gets the `LinkClosedError` that says why. Once.
+    - on_client_disconnected: The line is gone for good; gets the `LinkClosedError` that says why.
+      Once.
+    - on_line_interrupted, on_line_resumed, on_resume_gap: See `LineTask`.
 
     Example::
 
         @app.websocket("/ws")
         async def websocket_endpoint(websocket: WebSocket):
-            await websocket.accept()
             proxy = WebSocketProxyServerTask(
                 "gateway", websocket=websocket, task_name="assistant", remote_task_name="acme"
             )
@@ -74,20 +97,30 @@ class WebSocketProxyServerTask(LineTask):
         self,
         name: str,
         *,
-        websocket: WebSocket,
+        websocket: WebSocket | None = None,
+        arrival: Arrival | None = None,
         task_name: str | Sequence[str],
         remote_task_name: str | None = None,
         options: ServerLineOptions | None = None,
     ) -> None:
-        """Prepare the line over an accepted socket.
+        """Prepare the line over a socket.
 
         Args:
             name: The task's own name on the bus.
-            websocket: The socket; `accept()` was called.
-            task_name: The exported task of this side, or several.
-            remote_task_name: The caller's task; None to take the name that the caller gives.
+            websocket: The socket. Where `accept()` was called, the line speaks the stock dialect;
+                else the task accepts it, and speaks `trunkline.v1` with a caller who can.
+            arrival: The caller, where `arrive` was called; instead of the socket.
+            task_name: The exported task of this side, or several; the first is the one that the
+                caller activates.
+            remote_task_name: The caller's task; None to take the name that the caller gives, with
+                `@caller` behind it.
             options: What else the session allows.
+
+        Raises:
+            ValueError: If there is neither a socket nor an arrival, or both.
         """
+        if (websocket is None) == (arrival is None):
+            raise ValueError("give either websocket or arrival")
         options = options or ServerLineOptions()
         self._exported = (task_name,) if isinstance(task_name, str) else tuple(task_name)
         filter_ = Filter(
@@ -95,16 +128,12 @@ class WebSocketProxyServerTask(LineTask):
             remote=[] if remote_task_name is None else [remote_task_name],
             inbound_frames=FROM_CALLER.allowing(*options.allowed_frames),
             may_switch=True,
-            reserved=options.reserved_names | {name},
         )
-        line = StockLine(
-            Role.ASSISTANT,
-            filter_,
-            limits=options.outbox,
-            max_message_bytes=options.max_message_bytes,
-        )
-        super().__init__(name, line, active=True)
-        self._server_link = ServerLink(websocket)
+        super().__init__(name, filter_, active=True)
+        self._options = options
+        self._websocket = websocket
+        self._arrival = arrival
+        self._unready = set(self._exported)
 
     @property
     def exported(self) -> Iterable[str]:
@@ -114,8 +143,51 @@ class WebSocketProxyServerTask(LineTask):
     async def start(self) -> None:
         """Start reading and writing, and announce the exported tasks as they become ready."""
         await super().start()
-        await self._attach(self._server_link)
         await self.watch_workers(*self._exported)
+        arrival = self._arrival
+        if arrival is None:
+            assert self._websocket is not None
+            try:
+                arrival = await arrive(self._websocket)
+            except (LineError, TimeoutError) as error:
+                self._attached = True
+                await self._over(_closed(error))
+                return
+        await self._welcome(arrival)
+
+    def knows(self, arrival: Arrival) -> bool:
+        """Tell whether a caller that comes back belongs to this line.
+
+        Args:
+            arrival: The caller.
+        """
+        trunk = self._dialect
+        return (
+            isinstance(trunk, TrunkLine)
+            and arrival.hello is not None
+            and self._closing is None
+            and trunk.knows(arrival.hello)
+        )
+
+    async def resume(self, arrival: Arrival) -> None:
+        """Carry on over a new connection.
+
+        Args:
+            arrival: The caller; `knows` has agreed.
+        """
+        trunk, hello = self._dialect, arrival.hello
+        assert isinstance(trunk, TrunkLine)
+        assert hello is not None
+        pump, serving, self._pump = self._pump, self._serving, None
+        if pump is not None:
+            # The connection that the caller gave up may look alive from here.
+            if serving is not None:
+                await self.cancel_task(serving)
+            trunk.disconnected(CloseCode.ABNORMAL)
+            self.create_task(pump.link.close(CloseCode.SESSION_TAKEN_OVER), "take_over")
+        events = trunk.welcome(hello)
+        await self._attach(arrival.link)
+        await self._act(events)
 
     async def on_worker_ready(self, data: WorkerReadyData) -> None:
         """Tell the caller that an exported task is ready.
@@ -124,10 +196,38 @@ class WebSocketProxyServerTask(LineTask):
             data: The ready task.
         """
         await super().on_worker_ready(data)
-        await self._handle(self._dialect.announce((data.worker_name,)))
+        self._unready.discard(data.worker_name)
+        if not self._unready:
+            self._delivery.open()
+        if self._dialect is not None:
+            await self._act(self._dialect.announce((data.worker_name,)))
 
-    def _outgoing(self, message: BusMessage) -> list[Event]:
+    async def _welcome(self, arrival: Arrival) -> None:
+        options = self._options
+        if arrival.hello is None:
+            self._dialect = StockLine(
+                Role.ASSISTANT,
+                self._filter,
+                limits=options.outbox,
+                max_message_bytes=options.max_message_bytes,
+            )
+            events: list[Event] = [Opened(resumed=False)]
+        else:
+            trunk = TrunkLine(
+                Role.ASSISTANT, self._filter, session=options.session, options=options.trunk()
+            )
+            self._dialect = trunk
+            events = trunk.welcome(arrival.hello)
+        ready = tuple(name for name in self._exported if name not in self._unready)
+        await self._attach(arrival.link)
+        await self._act([*events, *self._dialect.announce(ready)])
+
+    def _cross(self, message: BusMessage) -> list[Event]:
+        assert self._dialect is not None
         if isinstance(message, BusEndMessage):
-            self._end_said = True
             return self._dialect.end(message.reason)
-        return super()._outgoing(message)
+        return super()._cross(message)
+
+
+def _closed(error: Exception) -> LinkClosedError:
+    return error if isinstance(error, LinkClosedError) else LinkClosedError(CloseCode.BAD_HELLO)

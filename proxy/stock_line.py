@@ -2,52 +2,40 @@
 
 The stock dialect has no hello, no sequence numbers and no resume: it is what an unmodified Pipecat
 bot speaks. This end still does what the stock one does not: it takes only what the filter passes,
-keeps flush events at home, tells the caller when an assistant ends, and gives up on a peer that
-sends rubbish.
+keeps flush events at home, tells the caller when an assistant ends, answers jobs that nobody will,
+and gives up on a peer that sends rubbish.
 """
 
+import math
+import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from loguru import logger
 from pipecat.bus.messages import (
     BusEndMessage,
-    BusFrameMessage,
     BusMessage,
-    BusSystemMessage,
     BusWorkerRegistryMessage,
 )
-from pipecat.frames.frames import (
-    AudioRawFrame,
-    Frame,
-    ImageRawFrame,
-    PipelineFlushFrame,
-)
-from pipecat.processors.frame_processor import FrameDirection
 from pipecat.registry.types import WorkerRegistryEntry
 
 from proxy.close_codes import CloseCode
 from proxy.codec.stock import StockCodec
+from proxy.crossing import Crossing
 from proxy.dialect import (
-    LEGAL_MOVES,
     Direction,
     Event,
     LineState,
-    LineStats,
     MustClose,
     PeerEnded,
     PeerReady,
     Received,
     Role,
+    check_move,
 )
 from proxy.errors import CodecError, UnknownTypeError
-from proxy.filter import DropReason, Filter, valid_name
-from proxy.flush import FlushLedger
-from proxy.outbox import Outbox, OutboxLimits
-from proxy.redact import redacted
-
-# Messages of known form that had to be refused. An honest peer of another version may send a few;
-# more than this is an attack or a loop.
-REFUSAL_BUDGET = 100
+from proxy.filter import CALLER_SUFFIX, DropReason, Filter, valid_name
+from proxy.outbox import Outbox, OutboxLimits, kind_of
 
 _IN, _OUT = Direction.IN, Direction.OUT
 
@@ -56,11 +44,14 @@ class StockLine:
     """One end of a line that speaks Pipecat's own JSON.
 
     Attributes:
-        role: Which end this is.
         filter: What may cross.
         stats: What crossed and what did not.
         state: How far this end has come.
+        windowed: The other end knows no window.
+        ended: Whether this end has said that the conversation is over.
     """
+
+    windowed = False
 
     def __init__(
         self,
@@ -70,6 +61,7 @@ class StockLine:
         codec: StockCodec | None = None,
         limits: OutboxLimits | None = None,
         max_message_bytes: int = 4 * 1024 * 1024,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Open one end.
 
@@ -80,16 +72,34 @@ class StockLine:
             codec: How messages are written; the process's own table by default.
             limits: How much may wait to be written.
             max_message_bytes: The largest message that is taken or sent.
+            clock: Gives the time in seconds.
         """
-        self.role = role
+        self._crossing = Crossing(role, filter_, clock)
         self.filter = filter_
-        self.stats = LineStats()
+        self.stats = self._crossing.stats
         self.state = LineState.OPEN
+        self.ended = False
+        self._role = role
         self._codec = codec or StockCodec()
         self._outbox = Outbox(limits or OutboxLimits())
-        self._flushes = FlushLedger()
         self._max_message_bytes = max_message_bytes
-        self._refusals = 0
+        # The other end's name on the wire, where this side calls it something else.
+        self._wire_names: dict[str | None, str] = {}
+
+    @property
+    def tick_s(self) -> float:
+        """How often to call `tick`: there is no need to."""
+        return math.inf
+
+    @property
+    def ample(self) -> bool:
+        """Whether so much waits that whoever sends should wait."""
+        return self._outbox.ample
+
+    @property
+    def drained(self) -> bool:
+        """Whether nothing waits to be written."""
+        return not len(self._outbox)
 
     def receive(self, data: bytes | str) -> list[Event]:
         """Take in one WebSocket message; see `Dialect.receive`."""
@@ -112,50 +122,67 @@ class StockLine:
             return [MustClose(CloseCode.INVALID_PAYLOAD)]
         return self._received(message, len(data))
 
+    def handled(self, size_bytes: int) -> bool:
+        """Do nothing: the stock dialect has no window."""
+        return False
+
     def send(self, message: BusMessage) -> list[Event]:
         """Take in one message from this side's bus; see `Dialect.send`."""
-        if self.state is not LineState.OPEN:
+        if self.state is LineState.CLOSED or self.ended:
             return []
-        verdict = self.filter.outbound(message)
-        if verdict.dropped is not None:
-            self.stats.dropped(_OUT, verdict.dropped)
-            return []
-        if isinstance(message, BusFrameMessage):
-            return self._send_frame(message, message.frame)
-        return self._put(message, system=isinstance(message, BusSystemMessage))
+        leaving = self._crossing.leaving(message)
+        if leaving is None or self._put(leaving):
+            return self._overflow()
+        return [Received(answer) for answer in self._crossing.undeliverable(leaving)]
 
     def announce(self, names: tuple[str, ...]) -> list[Event]:
         """Tell a stock peer with the registry message that it expects."""
         entries = [WorkerRegistryEntry(name=name) for name in names if name in self.filter.exported]
-        if not entries or self.state is not LineState.OPEN:
+        if not entries or self.state is LineState.CLOSED or self.ended:
             return []
         source = self.filter.exported[0]
         message = BusWorkerRegistryMessage(source=source, runner=f"{source}@line", workers=entries)
-        return self._put(message, system=True)
+        self._put(message)
+        return self._overflow()
 
     def end(self, reason: str | None) -> list[Event]:
         """Tell the other end with an end message addressed to it, which a stock peer obeys."""
-        if self.state is not LineState.OPEN:
+        if self.state is LineState.CLOSED or self.ended:
             return []
+        self.ended = True
         target = self.filter.remote[0] if self.filter.remote else None
-        source = self.filter.exported[0]
-        events = self._put(BusEndMessage(source=source, target=target, reason=reason))
-        self._move(LineState.ENDING)
-        return events
+        self._put(BusEndMessage(source=self.filter.exported[0], target=target, reason=reason))
+        return self._overflow()
 
     def next_outgoing(self) -> bytes | None:
         """Remove and return the next message to write to the link, or None."""
-        return self._outbox.take()
+        waiting = self._outbox.take()
+        if waiting is None:
+            return None
+        self.stats.crossed(_OUT, len(waiting.data))
+        return waiting.data
 
-    def close(self) -> None:
+    def tick(self) -> list[Event]:
+        """Do nothing: a stock peer gives no signs of life."""
+        return []
+
+    def busy(self) -> CloseCode:
+        """Say that the other end is too slow."""
+        return CloseCode.PEER_TOO_SLOW
+
+    def disconnected(self, code: int) -> list[Event]:
+        """Take in that the connection, and with it the session, is gone."""
+        return self.close()
+
+    def close(self) -> list[Event]:
         """Give up and release everyone who waits; may be called again."""
         if self.state is not LineState.CLOSED:
-            self._move(LineState.CLOSED)
+            self.state = check_move(self.state, LineState.CLOSED)
         self._outbox.clear()
-        self._flushes.settle_all()
+        return [Received(message) for message in self._crossing.settle()]
 
     def _received(self, message: BusMessage, size_bytes: int) -> list[Event]:
-        if self.role is Role.CALLER:
+        if self._role is Role.CALLER:
             if isinstance(message, BusWorkerRegistryMessage):
                 return self._peer_ready(message)
             if isinstance(message, BusEndMessage):
@@ -163,88 +190,54 @@ class StockLine:
                 return [PeerEnded(message.reason)]
         if not self._know_peer(message.source):
             return self._refuse(DropReason.SOURCE)
-        verdict = self.filter.inbound(message)
-        if verdict.dropped is DropReason.HOME:
-            self.stats.dropped(_IN, DropReason.HOME)
-            return []
-        if verdict.dropped is not None:
-            return self._refuse(verdict.dropped)
+        arrived = self._crossing.arriving(message)
+        for reply in arrived.replies:
+            self._put(reply)
+        if arrived.refused is not None:
+            return self._refuse(arrived.refused)
         self.stats.crossed(_IN, size_bytes)
-        if isinstance(message, BusFrameMessage) and isinstance(message.frame, PipelineFlushFrame):
-            last_leg = self._flushes.answered(message.frame)
-            if last_leg is not None:
-                return self._answer_probe(message, last_leg)
-            self._flushes.returning(message.frame)
-        return [Received(passed) for passed in verdict.messages]
+        return arrived.events(size_bytes, size_bytes)
 
     def _peer_ready(self, message: BusWorkerRegistryMessage) -> list[Event]:
-        names = tuple(
-            entry.name for entry in message.workers if valid_name(entry.name, self.filter.exported)
-        )
-        self.filter.remote = [*dict.fromkeys([*self.filter.remote, *names])]
-        return [PeerReady(names)] if names else []
+        names = [entry.name for entry in message.workers]
+        if not self.filter.remote:
+            self.filter.learn(names)
+        known = tuple(name for name in dict.fromkeys(names) if name in self.filter.remote)
+        return [PeerReady(known)] if known else []
 
     def _know_peer(self, source: str) -> bool:
         if self.filter.remote:
             return True
-        if not valid_name(source, self.filter.reserved):
+        if not valid_name(source):
             return False
-        self.filter.remote = [source]
+        name = source + CALLER_SUFFIX if self._role is Role.ASSISTANT else source
+        self._wire_names = {name: source}
+        self.filter.remote = [name]
         return True
 
     def _refuse(self, reason: DropReason) -> list[Event]:
-        self.stats.dropped(_IN, reason)
-        self._refusals += 1
-        if self._refusals == 1:
-            logger.warning(f"Refused a message of the other end ({reason}); counting from here on")
-        if self._refusals <= REFUSAL_BUDGET:
+        if self._crossing.refuse(reason):
             return []
         return [MustClose(CloseCode.POLICY_VIOLATION)]
 
-    def _send_frame(self, message: BusFrameMessage, frame: Frame) -> list[Event]:
-        if isinstance(frame, PipelineFlushFrame):
-            return self._send_probe(message, frame)
-        safe = redacted(frame)
-        if safe is not frame:
-            message = replace(message, frame=safe)
-        return self._put(message, media=isinstance(frame, AudioRawFrame | ImageRawFrame))
-
-    def _send_probe(self, message: BusFrameMessage, probe: PipelineFlushFrame) -> list[Event]:
-        self._flushes.leaving(probe)
-        last = probe.returning and message.direction is FrameDirection.DOWNSTREAM
-        if last and self.role is Role.ASSISTANT:
-            return self._put(replace(message, frame=self._flushes.confirm(probe)))
-        return self._put(message)
-
-    def _answer_probe(self, message: BusFrameMessage, probe: PipelineFlushFrame) -> list[Event]:
-        answer = BusFrameMessage(
-            source=self.filter.exported[0],
-            frame=probe,
-            direction=FrameDirection.DOWNSTREAM,
-            bridge=message.bridge,
-        )
-        return self._put(answer)
-
-    def _put(
-        self, message: BusMessage, *, system: bool = False, media: bool = False
-    ) -> list[Event]:
+    def _put(self, message: BusMessage) -> bool:
+        wire_name = self._wire_names.get(message.target)
+        if wire_name is not None:
+            message = replace(message, target=wire_name)
         try:
             data = self._codec.encode(message)
         except CodecError as error:
             logger.error(f"A message cannot cross: {error}")
             self.stats.dropped(_OUT, DropReason.CODEC)
-            return []
+            return False
         if len(data) > self._max_message_bytes:
             logger.error(f"A message of {len(data)} bytes cannot cross")
             self.stats.dropped(_OUT, DropReason.TOO_BIG)
-            return []
+            return False
         dropped_before = self._outbox.dropped_media
-        self._outbox.put(data, system=system, media=media)
-        self.stats.crossed(_OUT, len(data))
+        self._outbox.put(data, kind_of(message))
         self.stats.dropped(_OUT, DropReason.SLOW, self._outbox.dropped_media - dropped_before)
-        return [MustClose(CloseCode.PEER_TOO_SLOW)] if self._outbox.overflowed else []
+        return True
 
-    def _move(self, state: LineState) -> None:
-        if state not in LEGAL_MOVES[self.state]:
-            raise RuntimeError(f"a line cannot go from {self.state.name} to {state.name}")
-        self.state = state
+    def _overflow(self) -> list[Event]:
+        return [MustClose(CloseCode.PEER_TOO_SLOW)] if self._outbox.overflows() else []

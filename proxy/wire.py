@@ -18,8 +18,14 @@ VERSION = 1
 # The WebSocket subprotocol. Without it, both ends speak the stock dialect.
 SUBPROTOCOL = "trunkline.v1"
 
+# The header with which a caller that comes back names its session, for whoever routes connections.
+SESSION_HEADER = "Trunkline-Session"
+
 # A frame, message or field: its number, or its name where it has none.
 Key = int | str
+
+# An end's reason is for people; this is enough for a sentence.
+MAX_REASON_LENGTH = 1024
 
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
@@ -147,7 +153,7 @@ class End(msgspec.Struct, tag=6, array_like=True, frozen=True):
     """
 
     seq: Count
-    reason: Annotated[str, Meta(max_length=1024)] | None = None
+    reason: Annotated[str, Meta(max_length=MAX_REASON_LENGTH)] | None = None
 
 
 class Gap(msgspec.Struct, tag=7, array_like=True, frozen=True):

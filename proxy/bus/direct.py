@@ -3,22 +3,28 @@
 Pipecat's own puts every message into the queue of every subscriber, moves it from there into a
 second queue, and asks whether the subscriber is active before the messages ahead have been
 handled, so that whatever follows an activation closely is lost. Here a message with a target goes
-to that target, through one queue, and is judged when its turn comes.
+to that target, through one queue, and is judged when its turn comes. A line takes frames without a
+queue, and when it is far behind, whoever sends waits for it. A job for a task that is unknown or
+inactive fails at once.
 """
 
 import asyncio
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from loguru import logger
 from pipecat.bus.bus import WorkerBus
-from pipecat.bus.messages import BusMessage, BusSystemMessage
+from pipecat.bus.messages import BusJobRequestMessage, BusMessage, BusSystemMessage
 from pipecat.bus.subscriber import BusSubscriber
 from pipecat.pipeline.worker import PipelineWorker
 from pipecat.workers.base_worker import BaseWorker
 
 from proxy.errors import LineError
+from proxy.jobs import UNREACHABLE, failure
+
+# A line that is so many messages behind makes its senders wait.
+HIGH_WATER = 256
 
 # Far more than a conversation has under way; a task that is this far behind will not catch up.
 MAX_WAITING = 10_000
@@ -35,21 +41,34 @@ class BusOverflowError(LineError):
     """A subscriber is too far behind to be sent more."""
 
 
-@dataclass
+@runtime_checkable
+class Outlet(Protocol):
+    """A subscriber through which messages leave this bus."""
+
+    def offer(self, message: BusMessage) -> bool:
+        """Take a message at once, or say that it must wait its turn."""
+
+    def claims(self, name: str) -> bool:
+        """Tell whether a task of this name is to be reached through here."""
+
+
+@dataclass(slots=True)
 class _Lane:
     """One queue of a subscriber and the task that empties it."""
 
     waiting: deque[BusMessage] = field(default_factory=deque)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+    room: asyncio.Event = field(default_factory=asyncio.Event)
     task: "asyncio.Task[None] | None" = None
 
 
-@dataclass
+@dataclass(slots=True)
 class _Mailbox:
     """A subscriber's two lanes: what it handles in order, and what overtakes."""
 
     subscriber: BusSubscriber
     sees_all: bool
+    outlet: Outlet | None
     data: _Lane = field(default_factory=_Lane)
     system: _Lane = field(default_factory=_Lane)
 
@@ -65,6 +84,7 @@ class DirectBus(WorkerBus):
         """
         super().__init__(**options)
         self._mailboxes: dict[str, _Mailbox] = {}
+        self._outlets: tuple[_Mailbox, ...] = ()
 
     async def start(self) -> None:
         """Start delivering, first what was sent before."""
@@ -89,8 +109,11 @@ class DirectBus(WorkerBus):
         if subscriber.name not in self._mailboxes:
             handler = getattr(type(subscriber), "on_bus_message", None)
             self._mailboxes[subscriber.name] = _Mailbox(
-                subscriber, sees_all=handler not in _MIND_THEIR_OWN
+                subscriber,
+                sees_all=handler not in _MIND_THEIR_OWN,
+                outlet=subscriber if isinstance(subscriber, Outlet) else None,
             )
+            self._note_outlets()
 
     async def unsubscribe(self, subscriber: BusSubscriber) -> None:
         """Forget a subscriber and what waits for it.
@@ -100,11 +123,24 @@ class DirectBus(WorkerBus):
         """
         mailbox = self._mailboxes.pop(subscriber.name, None)
         if mailbox is not None:
+            self._note_outlets()
             await self._close(mailbox)
 
+    def _note_outlets(self) -> None:
+        self._outlets = tuple(box for box in self._mailboxes.values() if box.outlet is not None)
+
     async def publish(self, message: BusMessage) -> None:
-        """Deliver a message; see `on_message_received`."""
+        """Deliver a message, and wait while a line that it is for is far behind.
+
+        Args:
+            message: See `on_message_received`.
+        """
         self.on_message_received(message)
+        for mailbox in self._outlets:
+            lane = mailbox.data
+            while len(lane.waiting) > HIGH_WATER and self._concerns(mailbox, message):
+                lane.room.clear()
+                await lane.room.wait()
 
     def on_message_received(self, message: BusMessage) -> None:
         """Put a message into the mailboxes that it is for.
@@ -121,16 +157,40 @@ class DirectBus(WorkerBus):
         for name, mailbox in self._mailboxes.items():
             if target is not None and target != name and not mailbox.sees_all:
                 continue
-            lane = mailbox.system if isinstance(message, BusSystemMessage) else mailbox.data
-            if len(lane.waiting) >= MAX_WAITING:
+            if not self._put(mailbox, message):
                 full = name
-                continue
-            lane.waiting.append(message)
-            lane.wake.set()
-            if self._running:
-                self._ensure_running(mailbox, lane)
         if full is not None:
             raise BusOverflowError(f"{full} is {MAX_WAITING} messages behind")
+        if isinstance(message, BusJobRequestMessage) and self._nobody_is(target):
+            self.on_message_received(failure(message, UNREACHABLE))
+
+    def _put(self, mailbox: _Mailbox, message: BusMessage) -> bool:
+        lane = mailbox.system if isinstance(message, BusSystemMessage) else mailbox.data
+        # What waits goes first.
+        if mailbox.outlet is not None and not lane.waiting and mailbox.outlet.offer(message):
+            return True
+        if len(lane.waiting) >= MAX_WAITING:
+            return False
+        lane.waiting.append(message)
+        lane.wake.set()
+        if self._running:
+            self._ensure_running(mailbox, lane)
+        return True
+
+    def _concerns(self, mailbox: _Mailbox, message: BusMessage) -> bool:
+        """Tell whether whoever sends this should wait for that line."""
+        if mailbox.subscriber.name not in self._mailboxes or not self._running:
+            return False
+        if isinstance(message, BusSystemMessage) or message.source == mailbox.subscriber.name:
+            return False
+        target = message.target
+        return target is None or (mailbox.outlet is not None and mailbox.outlet.claims(target))
+
+    def _nobody_is(self, target: str | None) -> bool:
+        if target is None or target in self._mailboxes:
+            return False
+        outlets = (mailbox.outlet for mailbox in self._outlets)
+        return not any(outlet is not None and outlet.claims(target) for outlet in outlets)
 
     def _ensure_running(self, mailbox: _Mailbox, lane: _Lane) -> None:
         if lane.task is None:
@@ -145,19 +205,29 @@ class DirectBus(WorkerBus):
                 lane.wake.clear()
                 await lane.wake.wait()
             message = lane.waiting.popleft()
-            if not subscriber.accepts_bus_message(message):
-                continue
+            if len(lane.waiting) <= HIGH_WATER:
+                lane.room.set()
             try:
-                await subscriber.on_bus_message(message)
+                if subscriber.accepts_bus_message(message):
+                    await subscriber.on_bus_message(message)
+                else:
+                    self._unaccepted(subscriber, message)
             except Exception:
                 logger.exception(f"{subscriber.name} failed on a {type(message).__name__}")
+            if self._mailboxes.get(subscriber.name) is None:
+                return  # its own handler took it off the bus
             count += 1
             if count % BURST == 0:
                 await asyncio.sleep(0)
 
+    def _unaccepted(self, subscriber: BusSubscriber, message: BusMessage) -> None:
+        if isinstance(message, BusJobRequestMessage) and message.target == subscriber.name:
+            self.on_message_received(failure(message, UNREACHABLE))
+
     async def _close(self, mailbox: _Mailbox) -> None:
         for lane in (mailbox.data, mailbox.system):
             lane.waiting.clear()
+            lane.room.set()
             task, lane.task = lane.task, None
             if task is not None and task is not asyncio.current_task():
                 await self.cancel_task(task)

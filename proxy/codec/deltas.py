@@ -100,7 +100,11 @@ class ContextWriter:
 
 
 class ContextReader:
-    """One direction of a line, at the end that receives."""
+    """One direction of a line, at the end that receives.
+
+    Attributes:
+        length: How many bytes the messages of the last conversation take.
+    """
 
     def __init__(self) -> None:
         """Start with nothing received."""
@@ -110,7 +114,7 @@ class ContextReader:
         self._nested: dict[int, bytes] = {}
         self._count = 0
         self._offer: dict[str, Any] = {}
-        self._length = 0
+        self.length = 0
         self._crc = 0
 
     def read(self, wire: Any) -> LLMContext:
@@ -135,7 +139,7 @@ class ContextReader:
         copies = self._copies()
         messages = _read_array(added)
         self._append(added, len(messages))
-        if (self._length, self._crc) != (length, crc):
+        if (self.length, self._crc) != (length, crc):
             raise self._mismatch()
         if offer is not None:
             self._offer = offer
@@ -146,7 +150,7 @@ class ContextReader:
         self._arrays.append(array)
         self._new.append(array)
         self._count += count
-        self._length += len(body)
+        self.length += len(body)
         self._crc = zlib.crc32(body, self._crc)
 
     def _cut(self, keep: int) -> None:
@@ -180,7 +184,7 @@ class ContextReader:
     def _forget(self) -> None:
         for held in (self._arrays, self._new, self._models, self._nested):
             held.clear()
-        self._count = self._length = self._crc = 0
+        self._count = self.length = self._crc = 0
 
 
 def _packed(messages: list[Any]) -> bytes:

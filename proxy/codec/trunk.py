@@ -109,6 +109,11 @@ class TrunkCodec:
         """Send the next conversation as a whole."""
         self._writer.forget()
 
+    @property
+    def conversation_bytes(self) -> int:
+        """How long the conversation is that was read last."""
+        return self._reader.length
+
     def frame_key(self, cls: type[Frame]) -> Key:
         """Return the number or name of a frame's class.
 

@@ -23,7 +23,13 @@ from pipecat.workers.runner import WorkerRunner
 
 from app.caller.main_task import Parts, build_main_task
 from app.loopback import serve_on_loopback
-from proxy import DirectBus, LinkClosedError, WebSocketProxyClientTask, WebSocketProxyServerTask
+from proxy import (
+    DirectBus,
+    LinkClosedError,
+    ServerLineOptions,
+    WebSocketProxyClientTask,
+    WebSocketProxyServerTask,
+)
 
 WAIT_S = 20.0
 
@@ -84,6 +90,8 @@ class SmallServer:
     over: "asyncio.Queue[None]" = field(default_factory=asyncio.Queue)
     headers: list[dict[str, str]] = field(default_factory=list)
     url: str = ""
+    stock: bool = False
+    options: ServerLineOptions = field(default_factory=ServerLineOptions)
 
     @contextlib.asynccontextmanager
     async def serve(self) -> AsyncIterator["SmallServer"]:
@@ -92,9 +100,14 @@ class SmallServer:
         @app.websocket("/ws")
         async def session(websocket: WebSocket) -> None:
             self.headers.append(dict(websocket.headers))
-            await websocket.accept()
+            if self.stock:
+                await websocket.accept()
             line = WebSocketProxyServerTask(
-                "gateway", websocket=websocket, task_name=self.exported, remote_task_name=None
+                "gateway",
+                websocket=websocket,
+                task_name=self.exported,
+                remote_task_name=None,
+                options=self.options,
             )
             runner = WorkerRunner(bus=DirectBus(), handle_sigint=False)
             await runner.add_workers(line, *self.build())

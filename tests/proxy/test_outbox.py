@@ -1,17 +1,17 @@
-from proxy.outbox import Outbox, OutboxLimits
+from proxy.outbox import Kind, Outbox, OutboxLimits
 
 
 def drained(outbox: Outbox) -> list[bytes]:
     taken = []
-    while (data := outbox.take()) is not None:
-        taken.append(data)
+    while (waiting := outbox.take()) is not None:
+        taken.append(waiting.data or b"%d lost" % waiting.lost)
     return taken
 
 
 def test_messages_leave_in_the_order_in_which_they_came() -> None:
     outbox = Outbox()
     for data in (b"one", b"two", b"three"):
-        outbox.put(data)
+        outbox.put(data, Kind.DATA)
     assert len(outbox) == 3
     assert drained(outbox) == [b"one", b"two", b"three"]
     assert outbox.size_bytes == 0
@@ -19,18 +19,18 @@ def test_messages_leave_in_the_order_in_which_they_came() -> None:
 
 def test_system_messages_overtake() -> None:
     outbox = Outbox()
-    outbox.put(b"data")
-    outbox.put(b"system 1", system=True)
-    outbox.put(b"system 2", system=True)
+    outbox.put(b"data", Kind.DATA)
+    outbox.put(b"system 1", Kind.SYSTEM)
+    outbox.put(b"system 2", Kind.SYSTEM)
     assert drained(outbox) == [b"system 1", b"system 2", b"data"]
 
 
 def test_media_goes_overboard_oldest_first_and_is_counted() -> None:
     outbox = Outbox(OutboxLimits(media_bytes=100, total_bytes=1000))
-    outbox.put(b"a" * 40, media=True)
-    outbox.put(b"text")
-    outbox.put(b"b" * 40, media=True)
-    outbox.put(b"c" * 40, media=True)
+    outbox.put(b"a" * 40, Kind.MEDIA)
+    outbox.put(b"text", Kind.DATA)
+    outbox.put(b"b" * 40, Kind.MEDIA)
+    outbox.put(b"c" * 40, Kind.MEDIA)
     assert outbox.dropped_media == 1
     assert drained(outbox) == [b"text", b"b" * 40, b"c" * 40]
 
@@ -38,25 +38,95 @@ def test_media_goes_overboard_oldest_first_and_is_counted() -> None:
 def test_words_are_never_dropped() -> None:
     outbox = Outbox(OutboxLimits(media_bytes=10, total_bytes=1000))
     for number in range(50):
-        outbox.put(b"word%02d" % number)
-    outbox.put(b"x" * 20, media=True)
+        outbox.put(b"word%02d" % number, Kind.DATA)
+    outbox.put(b"x" * 20, Kind.MEDIA)
     assert outbox.dropped_media == 1
     assert len(drained(outbox)) == 50
 
 
 def test_past_the_hard_bound_it_says_so() -> None:
     outbox = Outbox(OutboxLimits(media_bytes=10, total_bytes=20))
-    outbox.put(b"x" * 20)
-    assert not outbox.overflowed
-    outbox.put(b"x")
-    assert outbox.overflowed
+    outbox.put(b"x" * 20, Kind.DATA)
+    assert not outbox.overflows()
+    outbox.put(b"x", Kind.DATA)
+    assert outbox.overflows()
 
 
 def test_cleared_it_is_as_new() -> None:
     outbox = Outbox(OutboxLimits(media_bytes=10, total_bytes=20))
-    outbox.put(b"x" * 30, media=True)
-    outbox.put(b"y" * 30)
+    outbox.put(b"x" * 30, Kind.MEDIA)
+    outbox.put(b"y" * 30, Kind.DATA)
     outbox.clear()
-    assert (len(outbox), outbox.size_bytes, outbox.overflowed) == (0, 0, False)
-    outbox.put(b"z", media=True)
+    assert (len(outbox), outbox.size_bytes, outbox.overflows()) == (0, 0, False)
+    outbox.put(b"z", Kind.MEDIA)
     assert drained(outbox) == [b"z"]
+
+
+def test_one_message_may_always_wait_however_large() -> None:
+    outbox = Outbox(OutboxLimits(media_bytes=10, ample_bytes=10, total_bytes=20))
+    outbox.put(b"x" * 100, Kind.FRAME)
+    assert not outbox.overflows()
+    assert outbox.ample
+    outbox.put(b"x", Kind.FRAME)
+    assert outbox.overflows()
+
+
+def test_of_the_system_messages_only_the_lane_of_their_own_is_taken() -> None:
+    outbox = Outbox()
+    outbox.put(b"data", Kind.DATA)
+    assert outbox.take(system_only=True) is None
+    outbox.put(b"system", Kind.SYSTEM)
+    taken = outbox.take(system_only=True)
+    assert taken is not None
+    assert taken.data == b"system"
+
+
+def test_frames_are_given_up_oldest_first_and_leave_their_place() -> None:
+    outbox = Outbox(OutboxLimits(total_bytes=50))
+    outbox.put(b"kept 1", Kind.DATA)
+    for number in range(10):
+        outbox.put(b"frame %04d" % number, Kind.FRAME)
+    assert outbox.give_up_frames() == 6
+    outbox.put(b"kept 2", Kind.DATA)
+    assert len(outbox) == 7
+    assert outbox.size_bytes <= 52
+    assert drained(outbox) == [
+        b"kept 1",
+        b"6 lost",
+        b"frame 0006",
+        b"frame 0007",
+        b"frame 0008",
+        b"frame 0009",
+        b"kept 2",
+    ]
+    assert len(outbox) == 0
+
+
+def test_frames_given_up_later_join_those_before_while_they_wait() -> None:
+    outbox = Outbox(OutboxLimits(total_bytes=10))
+    for _ in range(3):
+        outbox.put(b"x" * 8, Kind.FRAME)
+        outbox.give_up_frames()
+    assert drained(outbox) == [b"2 lost", b"x" * 8]
+    outbox.put(b"y" * 8, Kind.FRAME)
+    outbox.put(b"z" * 8, Kind.FRAME)
+    assert outbox.give_up_frames() == 1
+    assert drained(outbox) == [b"1 lost", b"z" * 8]
+
+
+def test_what_is_not_a_frame_is_never_given_up() -> None:
+    outbox = Outbox(OutboxLimits(total_bytes=10))
+    outbox.put(b"x" * 8, Kind.DATA)
+    outbox.put(b"y" * 8, Kind.SYSTEM)
+    assert outbox.give_up_frames() == 0
+    assert outbox.overflows()
+
+
+def test_sound_that_nobody_wants_to_hear_is_dropped_at_once() -> None:
+    outbox = Outbox()
+    outbox.put(b"sound", Kind.MEDIA)
+    outbox.put(b"word", Kind.FRAME)
+    outbox.put(b"sound", Kind.MEDIA)
+    assert outbox.drop_media() == 2
+    assert (len(outbox), outbox.size_bytes) == (1, 4)
+    assert drained(outbox) == [b"word"]

@@ -28,9 +28,15 @@ from tests.proxy.conversation import Echo, SmallServer, calling, parrot, within
 CODEC = StockCodec()
 
 
+@pytest.fixture(params=["trunkline.v1", "stock"])
+def stock(request: pytest.FixtureRequest) -> bool:
+    """Run a test in each dialect."""
+    return bool(request.param == "stock")
+
+
 @pytest.fixture
-async def server() -> AsyncIterator[SmallServer]:
-    async with SmallServer(lambda: [parrot(), Echo("hidden")]).serve() as running:
+async def server(stock: bool) -> AsyncIterator[SmallServer]:
+    async with SmallServer(lambda: [parrot(), Echo("hidden")], stock=stock).serve() as running:
         yield running
 
 
@@ -96,9 +102,9 @@ async def test_the_snippet_of_the_reference_document_runs_as_printed(server: Sma
     await within(running)
 
 
-async def test_a_job_reaches_an_exported_task_and_no_other() -> None:
+async def test_a_job_reaches_an_exported_task_and_no_other(stock: bool) -> None:
     build = lambda: [Echo("assistant"), Echo("hidden")]  # noqa: E731
-    async with SmallServer(build).serve() as server, calling(server.url) as caller:
+    async with SmallServer(build, stock=stock).serve() as server, calling(server.url) as caller:
         async with caller.main.job("assistant", params=JobParams(payload={"n": 1})) as job:
             pass
         assert job.response == {"echo": {"n": 1}}
@@ -107,9 +113,14 @@ async def test_a_job_reaches_an_exported_task_and_no_other() -> None:
         assert (Direction.IN, DropReason.TARGET) not in line.stats.drops
 
 
-async def test_an_end_of_the_assistant_ends_the_callers_runner_after_its_last_word() -> None:
+async def test_an_end_of_the_assistant_ends_the_callers_runner_after_its_last_word(
+    stock: bool,
+) -> None:
     tasks = [parrot()]
-    async with SmallServer(lambda: tasks).serve() as server, calling(server.url) as caller:
+    async with (
+        SmallServer(lambda: tasks, stock=stock).serve() as server,
+        calling(server.url) as caller,
+    ):
         await say(caller, "so long")
         await tasks[0].queue_frame(LLMTextFrame("goodbye"))
         await tasks[0].end(reason="goodbye")
@@ -120,9 +131,12 @@ async def test_an_end_of_the_assistant_ends_the_callers_runner_after_its_last_wo
         assert (await within(server.gone.get())).code == CloseCode.ENDED
 
 
-async def test_a_flush_of_the_assistant_waits_for_the_callers_pipeline() -> None:
+async def test_a_flush_of_the_assistant_waits_for_the_callers_pipeline(stock: bool) -> None:
     tasks = [parrot()]
-    async with SmallServer(lambda: tasks).serve() as server, calling(server.url) as caller:
+    async with (
+        SmallServer(lambda: tasks, stock=stock).serve() as server,
+        calling(server.url) as caller,
+    ):
         await say(caller, "hello")
         await tasks[0].queue_frame(LLMTextFrame("last words"))
         # Without an answer this waits ten seconds and gives up.

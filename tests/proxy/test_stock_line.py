@@ -1,7 +1,7 @@
 """One end of a line in the stock dialect: bytes and messages in, bytes and events out."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 from loguru import logger
@@ -9,6 +9,7 @@ from pipecat.bus.messages import (
     BusActivateWorkerMessage,
     BusEndMessage,
     BusFrameMessage,
+    BusJobCancelMessage,
     BusJobRequestMessage,
     BusJobResponseMessage,
     BusJobUpdateUrgentMessage,
@@ -33,6 +34,7 @@ from pipecat.utils.errors import ErrorCategory
 
 from proxy.close_codes import CloseCode
 from proxy.codec.stock import StockCodec
+from proxy.crossing import REFUSAL_BUDGET
 from proxy.dialect import (
     Direction,
     LineState,
@@ -41,10 +43,11 @@ from proxy.dialect import (
     PeerReady,
     Received,
     Role,
+    check_move,
 )
 from proxy.filter import FROM_ASSISTANT, FROM_CALLER, DropReason, Filter
 from proxy.outbox import OutboxLimits
-from proxy.stock_line import REFUSAL_BUDGET, StockLine
+from proxy.stock_line import StockLine
 
 CODEC = StockCodec()
 IN, OUT = Direction.IN, Direction.OUT
@@ -61,8 +64,8 @@ def assistant_end(*, remote: str | None = "acme", **options: object) -> StockLin
     return StockLine(Role.ASSISTANT, filter_, **options)  # type: ignore[arg-type]
 
 
-def caller_end() -> StockLine:
-    filter_ = Filter(exported=("acme",), remote=["assistant"], inbound_frames=FROM_ASSISTANT)
+def caller_end(remote: Sequence[str] = ("assistant",)) -> StockLine:
+    filter_ = Filter(exported=("acme",), remote=remote, inbound_frames=FROM_ASSISTANT)
     return StockLine(Role.CALLER, filter_)
 
 
@@ -161,19 +164,31 @@ def test_the_first_valid_source_becomes_the_callers_name() -> None:
     line = assistant_end(remote=None)
     activate = BusActivateWorkerMessage(source="voice-bot", target="assistant")
     (message,) = received(line, activate)
-    assert message.source == "voice-bot"
+    assert message.source == "voice-bot@caller"
     (later,) = received(line, BusActivateWorkerMessage(source="other", target="assistant"))
-    assert later.source == "voice-bot"
+    assert later.source == "voice-bot@caller"
     line.end("goodbye")
     (end,) = outgoing(line)
     assert end.target == "voice-bot"
 
 
-@pytest.mark.parametrize("name", ["assistant", "hidden", "", "x" * 500])
-def test_a_caller_may_not_take_the_name_of_a_task(name: str) -> None:
+@pytest.mark.parametrize("name", ["", "x" * 500, "a\x1bb"])
+def test_a_caller_needs_a_name_that_can_be_used(name: str) -> None:
     line = assistant_end(remote=None)
     assert received(line, BusActivateWorkerMessage(source=name, target="assistant")) == []
     assert line.stats.drops == {(IN, DropReason.SOURCE): 1}
+
+
+@pytest.mark.parametrize("name", ["assistant", "hidden", "started-later"])
+def test_a_caller_with_the_name_of_a_task_gets_none_of_its_messages(name: str) -> None:
+    line = assistant_end(remote=None)
+    (message,) = received(line, BusActivateWorkerMessage(source=name, target="assistant"))
+    assert message.source == f"{name}@caller"
+    line.send(BusJobRequestMessage(source="assistant", target=name, job_id="1"))
+    assert list(outgoing(line)) == []
+    line.send(BusJobRequestMessage(source="assistant", target=message.source, job_id="2"))
+    (sent,) = outgoing(line)
+    assert sent.target == name
 
 
 def test_an_end_crosses_after_everything_before_it_and_nothing_after_it() -> None:
@@ -185,7 +200,7 @@ def test_an_end_crosses_after_everything_before_it_and_nothing_after_it() -> Non
     line.end("again")
     sent = list(outgoing(line))
     assert [type(message) for message in sent] == [BusFrameMessage, BusFrameMessage, BusEndMessage]
-    assert line.state is LineState.ENDING
+    assert line.ended
     caller = caller_end()
     assert caller.receive(CODEC.encode(sent[-1])) == [PeerEnded("goodbye")]
 
@@ -207,7 +222,7 @@ def test_only_exported_tasks_are_announced() -> None:
 
 
 def test_an_announced_task_may_speak_and_one_with_our_name_is_not_believed() -> None:
-    caller = caller_end()
+    caller = caller_end(remote=())
     registry = BusWorkerRegistryMessage(
         source="x",
         runner="r",
@@ -216,7 +231,7 @@ def test_an_announced_task_may_speak_and_one_with_our_name_is_not_believed() -> 
     assert caller.receive(CODEC.encode(registry)) == [PeerReady(("support",))]
     (message,) = received(caller, carried(LLMTextFrame("hi"), "support"))
     assert message.source == "support"
-    assert list(caller.filter.remote) == ["assistant", "support"]
+    assert list(caller.filter.remote) == ["support"]
 
 
 def test_urgent_messages_overtake() -> None:
@@ -286,10 +301,69 @@ def test_a_closed_line_is_silent_and_releases_whoever_waits() -> None:
 
 
 def test_a_line_moves_only_forward() -> None:
-    line = assistant_end()
-    line.close()
     with pytest.raises(RuntimeError, match="from CLOSED to OPEN"):
-        line._move(LineState.OPEN)
+        check_move(LineState.CLOSED, LineState.OPEN)
+
+
+def test_only_what_was_written_counts_as_crossed() -> None:
+    line = assistant_end(limits=OutboxLimits(media_bytes=20_000))
+    audio = OutputAudioRawFrame(audio=bytes(4800), sample_rate=24000, num_channels=1)
+    for _ in range(20):
+        line.send(carried(audio, "assistant"))
+    assert line.stats.messages[OUT] == 0
+    sent = len(list(outgoing(line)))
+    assert line.stats.messages[OUT] == sent
+    assert line.stats.drops[OUT, DropReason.SLOW] == 20 - sent
+
+
+def test_refusals_are_forgiven_with_time() -> None:
+    now = [0.0]
+    line = assistant_end(clock=lambda: now[0])
+    forbidden = CODEC.encode(BusEndMessage(source="acme", target="assistant"))
+    for _ in range(3 * REFUSAL_BUDGET):
+        assert line.receive(forbidden) == []
+        now[0] += 1.0
+
+
+def test_a_job_for_a_task_that_is_not_exported_fails_at_once() -> None:
+    line = assistant_end()
+    assert received(line, BusJobRequestMessage(source="acme", target="hidden", job_id="1")) == []
+    (answer,) = outgoing(line)
+    assert isinstance(answer, BusJobResponseMessage)
+    assert (answer.source, answer.target, answer.job_id) == ("hidden", "acme", "1")
+    assert answer.status is JobStatus.FAILED
+
+
+def test_a_job_that_cannot_be_written_fails_at_once() -> None:
+    line = caller_end()
+    request = BusJobRequestMessage(
+        source="acme", target="assistant", job_id="1", payload={"x": object()}
+    )
+    (event,) = line.send(request)
+    assert isinstance(event, Received)
+    assert isinstance(event.message, BusJobResponseMessage)
+    assert event.message.status is JobStatus.FAILED
+    assert line.close() == []
+
+
+def test_a_lost_line_answers_the_jobs_of_both_sides() -> None:
+    line = assistant_end()
+    line.send(BusJobRequestMessage(source="assistant", target="acme", job_id="ours"))
+    received(line, BusJobRequestMessage(source="acme", target="assistant", job_id="theirs"))
+    line.send(BusJobRequestMessage(source="assistant", target="acme", job_id="answered"))
+    done = BusJobResponseMessage(
+        source="acme", target="assistant", job_id="answered", status=JobStatus.COMPLETED
+    )
+    received(line, done)
+    answer, cancel = [
+        event.message for event in line.disconnected(1006) if isinstance(event, Received)
+    ]
+    assert isinstance(answer, BusJobResponseMessage)
+    assert (answer.job_id, answer.source, answer.target) == ("ours", "acme", "assistant")
+    assert answer.status is JobStatus.FAILED
+    assert isinstance(cancel, BusJobCancelMessage)
+    assert (cancel.job_id, cancel.source, cancel.target) == ("theirs", "acme", "assistant")
+    assert line.close() == []
 
 
 class TestFlush:

@@ -1,0 +1,135 @@
+"""Bus messages as envelopes, and back: names become places in the two lists of tasks."""
+
+from collections.abc import Iterable, Sequence
+
+from pipecat.bus.messages import BusFrameMessage, BusMessage
+from pipecat.frames.frames import Frame, LLMContextFrame
+from pipecat.processors.frame_processor import FrameDirection
+
+from proxy.codec.trunk import TrunkCodec, write_envelope
+from proxy.errors import CodecError
+from proxy.filter import DropReason, Filter
+from proxy.wire import FrameEnvelope, Key, MessageEnvelope
+
+_DIRECTIONS = (FrameDirection.DOWNSTREAM, FrameDirection.UPSTREAM)
+
+
+class RefusedEnvelopeError(CodecError):
+    """An envelope that can be read, and that this end does not take.
+
+    Attributes:
+        reason: Why.
+    """
+
+    def __init__(self, reason: DropReason) -> None:
+        """Remember why.
+
+        Args:
+            reason: Why.
+        """
+        super().__init__(f"refused ({reason})")
+        self.reason = reason
+
+
+class Carrier:
+    """Writes and reads the messages of one line.
+
+    Attributes:
+        codec: How frames and messages are written.
+        remote: The other end's tasks as this side calls them, in the other end's order.
+    """
+
+    def __init__(self, codec: TrunkCodec, filter_: Filter) -> None:
+        """Begin without knowing the other end.
+
+        Args:
+            codec: How frames and messages are written.
+            filter_: Knows this side's tasks, in the order that the other end is told.
+        """
+        self.codec = codec
+        self.remote: Sequence[str] = ()
+        self._filter = filter_
+        self._places = {name: place for place, name in enumerate(filter_.exported)}
+        self._remote_places: dict[str, int] = {}
+
+    def meet(self, remote: Sequence[str], places: dict[str, int]) -> None:
+        """Learn the other end's tasks.
+
+        Args:
+            remote: What each is called here, in its order; a name may come more than once.
+            places: Where each name is to be sent.
+        """
+        self.remote = tuple(remote)
+        self._remote_places = places
+
+    def wants(self, types: Iterable[type[Frame]]) -> tuple[Key, ...]:
+        """Return the numbers or names of frame classes."""
+        return tuple(map(self.codec.frame_key, types))
+
+    def write(self, message: BusMessage) -> bytes:
+        """Write a message as an envelope with number 0.
+
+        Raises:
+            CodecError: If it does not cross, the other end has no such task, or a value does not
+                fit its declared type.
+        """
+        source = self._places[message.source]
+        target = None if message.target is None else self._remote_places.get(message.target)
+        if target is None and message.target is not None:
+            raise CodecError("the other end has no such task")
+        if not isinstance(message, BusFrameMessage):
+            key, fields = self.codec.pack_message(message)
+            return write_envelope(MessageEnvelope(0, key, fields, source, target or 0))
+        key, fields = self.codec.pack_frame(message.frame)
+        upstream = int(message.direction is FrameDirection.UPSTREAM)
+        return write_envelope(
+            FrameEnvelope(0, key, fields, upstream, source, target, message.bridge)
+        )
+
+    def read(self, envelope: FrameEnvelope | MessageEnvelope) -> BusMessage:
+        """Read a message.
+
+        Raises:
+            RefusedEnvelopeError: If it is a frame that this end does not take, or from or for a
+                task that there is not.
+            UnknownTypeError: If the table has no such message.
+            ContextMismatchError: If a conversation does not extend the last one.
+            CodecError: If a field does not fit its declared type.
+        """
+        if isinstance(envelope, FrameEnvelope):
+            return self._read_frame(envelope)
+        source = _at(self.remote, envelope.source)
+        target = _at(self._filter.exported, envelope.target)
+        return self.codec.unpack_message(envelope.message, envelope.fields, source, target)
+
+    def weigh(self, message: BusMessage, size_bytes: int) -> int:
+        """Tell how much memory a message that was just read is worth, about.
+
+        Args:
+            message: What `read` gave.
+            size_bytes: How large its envelope was. A conversation that came as a difference is
+                worth its whole length.
+        """
+        if isinstance(message, BusFrameMessage) and isinstance(message.frame, LLMContextFrame):
+            return max(size_bytes, self.codec.conversation_bytes)
+        return size_bytes
+
+    def _read_frame(self, envelope: FrameEnvelope) -> BusFrameMessage:
+        cls = self.codec.frame_class(envelope.frame)
+        refused = DropReason.TYPE if cls is None else self._filter.inbound_frames.judge(cls)
+        if refused is not None:
+            raise RefusedEnvelopeError(refused)
+        target = envelope.target
+        return BusFrameMessage(
+            source=_at(self.remote, envelope.source),
+            target=None if target is None else _at(self._filter.exported, target),
+            frame=self.codec.unpack_frame(envelope.frame, envelope.fields),
+            direction=_DIRECTIONS[envelope.direction],
+            bridge=envelope.bridge,
+        )
+
+
+def _at(names: Sequence[str], place: int) -> str:
+    if place >= len(names):
+        raise RefusedEnvelopeError(DropReason.TARGET)
+    return names[place]
