@@ -2,11 +2,12 @@
 
 from agents.discovery import Assistants, discover
 from agents.errors import AgentsError, DuplicateAssistantError, RecipeError
-from agents.recipe import Recipe, assistant
+from agents.recipe import GATEWAY, Recipe, assistant
 from agents.script import Call, Reply, Say, Script, Turn
 from agents.session import Services, SessionContext
 
 __all__ = [
+    "GATEWAY",
     "AgentsError",
     "Assistants",
     "Call",

@@ -1,7 +1,8 @@
 """An assistant is a recipe: a name, and a function that builds the tasks of one session."""
 
+import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipecat.frames.frames import Frame
@@ -11,7 +12,14 @@ from agents.errors import RecipeError
 from agents.script import Script
 from agents.session import SessionContext
 
-Build = Callable[[SessionContext], Sequence[BaseWorker]]
+Tasks = Sequence[BaseWorker]
+Build = Callable[[SessionContext], Tasks | Awaitable[Tasks]]
+
+# The task that a session server adds to every session: its end of the line.
+GATEWAY = "gateway"
+
+# Stands between a task and where it runs in the names that lines and runners give themselves.
+_RESERVED_CHARACTER = "@"
 
 # What may stand in a URL path and in a metric's label without escaping.
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -24,7 +32,8 @@ class Recipe:
     Attributes:
         name: Its name, the last part of its URL.
         exports: The tasks that a caller may address. The first is the one that a caller activates.
-        build: Builds the tasks of one session.
+        build: Builds the tasks of one session. A plain function may run in a thread, without an
+            event loop; a coroutine function runs on the loop and must not block it.
         description: One line for people who choose.
         phrases: What callers say, in lower case without punctuation; a recogniser that can be
             taught is taught these.
@@ -54,22 +63,57 @@ class Recipe:
         if not self.exports:
             raise RecipeError(f"assistant {self.name!r}: exports nothing, so nobody can reach it")
 
+    @property
+    def is_async(self) -> bool:
+        """Whether the tasks are built by a coroutine function."""
+        call = getattr(self.build, "__call__", None)  # noqa: B004  # an object may have an async one
+        return inspect.iscoroutinefunction(self.build) or inspect.iscoroutinefunction(call)
+
     def tasks(self, session: SessionContext) -> list[BaseWorker]:
-        """Build the tasks of one session and check that the exported ones are among them.
+        """Build the tasks of one session and check them.
 
         Args:
             session: The session that they are for.
 
         Raises:
-            RecipeError: If an exported task is missing, or two have one name.
+            RecipeError: If the recipe is a coroutine function, an exported task is missing, or a
+                task has a name that it cannot have.
         """
-        tasks = list(self.build(session))
+        if self.is_async:
+            raise RecipeError(f"assistant {self.name!r}: is a coroutine function, to be awaited")
+        return self._checked(self.build(session))  # type: ignore[arg-type]
+
+    async def tasks_on_loop(self, session: SessionContext) -> list[BaseWorker]:
+        """Build the tasks of one session on the event loop, whatever the recipe is; see `tasks`.
+
+        Args:
+            session: The session that they are for.
+
+        Raises:
+            RecipeError: If an exported task is missing, or a task has a name that it cannot have.
+        """
+        built = self.build(session)
+        return self._checked(await built if inspect.isawaitable(built) else built)
+
+    def _checked(self, built: Iterable[BaseWorker]) -> list[BaseWorker]:
+        tasks = list(built)
         names = [task.name for task in tasks]
         missing = [name for name in self.exports if name not in names]
         if missing:
             raise RecipeError(f"assistant {self.name!r}: exports {missing} but did not build them")
         if len(set(names)) != len(names):
             raise RecipeError(f"assistant {self.name!r}: two tasks have one name")
+        if GATEWAY in names:
+            raise RecipeError(
+                f"assistant {self.name!r}: a task cannot be called {GATEWAY!r}, as the session's "
+                "own end of the line is"
+            )
+        reserved = [name for name in names if _RESERVED_CHARACTER in name]
+        if reserved:
+            raise RecipeError(
+                f"assistant {self.name!r}: the names {reserved} have a {_RESERVED_CHARACTER!r}, "
+                "which marks tasks of other runners"
+            )
         return tasks
 
 
@@ -89,6 +133,9 @@ def assistant(
         @assistant("acme", exports=("assistant",))
         def acme(session: SessionContext) -> Sequence[BaseWorker]:
             return [AcmeAssistant(session.services.llm("assistant", instruction=PROMPT))]
+
+    A recipe that has something to wait for is a coroutine function. A plain function is given a
+    thread, so that it may take its time, and finds no event loop there.
 
     Args:
         name: The assistant's name, the last part of its URL.

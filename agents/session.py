@@ -42,11 +42,13 @@ class SessionContext:
     Attributes:
         session_id: The session's id, for logs.
         principal: Who is calling, as the server authenticated them; "anonymous" without tokens.
-        metadata: What the caller said of itself; text, not to be trusted.
+        metadata: What the caller said of itself in the query of its address, by parameter; of one
+            that is there twice, the last value. Not to be trusted, and never logged. A server takes
+            at most 32 parameters, names of up to 64 and values of up to 1,024 characters.
         services: The services that tasks may use.
     """
 
     session_id: str
     principal: str
     services: Services
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -7,6 +7,7 @@ is not a setting is an error, because it is a misspelt one.
 
 import difflib
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,6 +22,9 @@ ENV_FILE = ".env"
 
 # Where a program may listen without a token.
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
+
+# What a browser sends as the origin of a page. Source: RFC 6454 section 6.2.
+_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s@,]+")
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode]
@@ -39,6 +43,9 @@ class Settings(BaseSettings):
             tokens, loopback when there are none.
         port: Its port.
         tokens: Bearer tokens that callers may present; several are valid at a time.
+        allowed_origins: Origins of web pages that may connect, for example
+            `https://voice.example`. Without tokens they come on top of this machine's own; with
+            tokens and none of these, the origin does not matter.
         token: The token that the bot, the call and the console present to a server.
         default_assistant: The assistant behind `/ws`.
         assistant_modules: Python modules with further recipes.
@@ -58,7 +65,8 @@ class Settings(BaseSettings):
         daily_api_key: Daily's key, for the Daily transport.
         max_message_bytes: The largest message that a line takes.
         max_waiting_bytes: How much may wait for a caller that reads slowly.
-        start_timeout_s: How long an assistant may take to be built.
+        max_sessions: How many sessions the server holds at a time; more are refused.
+        start_timeout_s: How long an assistant may take to be built and to start.
         drain_timeout_s: How long sessions may take to end when the server stops.
         log_level: The least important messages that are logged.
     """
@@ -75,6 +83,7 @@ class Settings(BaseSettings):
     host: str | None = None
     port: int = Field(default=8765, ge=0, le=65535)
     tokens: Secrets = ()
+    allowed_origins: CommaSeparated = ()
     token: SecretStr | None = None
     default_assistant: str = "acme"
     assistant_modules: CommaSeparated = ()
@@ -97,11 +106,12 @@ class Settings(BaseSettings):
 
     max_message_bytes: int = Field(default=4 * 1024 * 1024, ge=64 * 1024)
     max_waiting_bytes: int = Field(default=2 * 1024 * 1024, ge=64 * 1024)
+    max_sessions: int = Field(default=1000, ge=1)
     start_timeout_s: float = Field(default=20.0, gt=0)
     drain_timeout_s: float = Field(default=8.0, gt=0)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
-    @field_validator("tokens", "assistant_modules", mode="before")
+    @field_validator("tokens", "assistant_modules", "allowed_origins", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
@@ -119,6 +129,13 @@ class Settings(BaseSettings):
         if any(len(token.get_secret_value()) < 16 for token in tokens):
             raise ValueError("a token has at least 16 characters")
         return tokens
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(_ORIGIN.fullmatch(origin) for origin in origins):
+            raise ValueError("an origin is a scheme, a host and perhaps a port: https://host:8443")
+        return tuple(origin.lower() for origin in origins)
 
     @property
     def listen_host(self) -> str:

@@ -1,5 +1,6 @@
 """Putting the session server together."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
@@ -7,8 +8,10 @@ from fastapi import FastAPI
 
 from agents import Assistants
 from app import __version__
-from app.server.door import Door, Refusal
-from app.server.routes import on_refusal, router
+from app.server import docs, routes
+from app.server.door import Door
+from app.server.isolation import contain_exits
+from app.server.refusal import TurnedAwayError
 from app.server.state import ServerState
 from app.services import Roles
 from app.settings import Settings
@@ -24,17 +27,20 @@ def create_app(settings: Settings, assistants: Assistants) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        contain_exits(asyncio.get_running_loop())
         async with Roles.open(settings, assistants) as roles:
-            app.state.server = ServerState(settings, assistants, roles, Door(settings.tokens))
+            door = Door(settings.tokens, settings.allowed_origins)
+            app.state.server = ServerState(settings, assistants, roles, door)
             yield
-            await app.state.server.sessions.drain(settings.drain_timeout_s)
 
     app = FastAPI(
         title="Trunkline",
         summary="Voice assistants behind a URL.",
         version=__version__,
         lifespan=lifespan,
+        openapi_url=None,  # and with it FastAPI's own pages, which ask nobody for a token
     )
-    app.include_router(router)
-    app.add_exception_handler(Refusal, on_refusal)
+    app.include_router(routes.router)
+    app.include_router(docs.router)
+    app.add_exception_handler(TurnedAwayError, routes.on_turned_away)
     return app

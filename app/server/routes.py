@@ -9,12 +9,24 @@ from pydantic import BaseModel
 from starlette.requests import HTTPConnection
 
 from agents import Recipe
-from app.server.door import Refusal
-from app.server.session import Session, SessionLimits
+from app.server.metadata import metadata_of
+from app.server.refusal import Refusal, TurnedAwayError
+from app.server.session import Caller, Session, SessionLimits
 from app.server.state import ServerState, state_of
 from app.settings import Settings
 
 router = APIRouter()
+
+# A conversation lasts minutes, so a slot is free again soon; a draining server is replaced soon.
+BUSY_RETRY_S = 5
+
+_NO_ASSISTANT = Refusal(HTTPStatus.NOT_FOUND, "no_assistant", "there is no such assistant here")
+_DRAINING = Refusal(
+    HTTPStatus.SERVICE_UNAVAILABLE, "draining", "the server is going away", BUSY_RETRY_S
+)
+_FULL = Refusal(
+    HTTPStatus.SERVICE_UNAVAILABLE, "full", "the server has no session to spare", BUSY_RETRY_S
+)
 
 State = Annotated[ServerState, Depends(state_of)]
 
@@ -81,11 +93,11 @@ async def assistants(
 async def session(websocket: WebSocket, state: State, assistant: str | None = None) -> None:
     """Hold one session with an assistant."""
     try:
-        principal, recipe = _admit(websocket, state, assistant)
-    except Refusal as refusal:
-        await websocket.send_denial_response(refusal.response())
+        caller, recipe = _admit(websocket, state, assistant)
+    except TurnedAwayError as turned_away:
+        await websocket.send_denial_response(turned_away.refusal.response())
         return
-    held = Session(recipe, principal, state.roles, _limits(state.settings))
+    held = Session(recipe, caller, state.roles, _limits(state.settings), state.builder)
     state.sessions.add(held)
     try:
         await websocket.accept()
@@ -94,21 +106,26 @@ async def session(websocket: WebSocket, state: State, assistant: str | None = No
         state.sessions.remove(held)
 
 
-async def on_refusal(request: Request, refusal: Exception) -> JSONResponse:
+async def on_turned_away(request: Request, error: Exception) -> JSONResponse:
     """Answer a request that the door refused."""
-    assert isinstance(refusal, Refusal)
-    return refusal.response()
+    assert isinstance(error, TurnedAwayError)
+    return error.refusal.response()
 
 
-def _admit(websocket: WebSocket, state: ServerState, assistant: str | None) -> tuple[str, Recipe]:
+def _admit(
+    websocket: WebSocket, state: ServerState, assistant: str | None
+) -> tuple[Caller, Recipe]:
     principal = state.door.admit(websocket)
-    if state.sessions.draining:
-        raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "draining", "the server is going away")
     name = assistant or state.settings.default_assistant
     recipe = state.assistants.get(name)
     if recipe is None:
-        raise Refusal(HTTPStatus.NOT_FOUND, "no_assistant", "there is no such assistant here")
-    return principal, recipe
+        raise TurnedAwayError(_NO_ASSISTANT)
+    caller = Caller(principal, metadata_of(websocket))
+    if state.sessions.draining:
+        raise TurnedAwayError(_DRAINING)
+    if len(state.sessions) >= state.settings.max_sessions or not state.builder.can_build(recipe):
+        raise TurnedAwayError(_FULL)
+    return caller, recipe
 
 
 def _limits(settings: Settings) -> SessionLimits:

@@ -63,10 +63,15 @@ class SessionServer(EmbeddedServer):
         self._draining: asyncio.Task[None] | None = None
 
     @property
+    def state(self) -> ServerState:
+        """The parts of this server; there are none before it listens."""
+        state: ServerState = self._app.state.server
+        return state
+
+    @property
     def sessions(self) -> SessionTable:
         """The sessions of this server; there is none before it listens."""
-        state: ServerState = self._app.state.server
-        return state.sessions
+        return self.state.sessions
 
     def stop(self) -> None:
         """Drain and stop; called again before that is done, stop at once."""

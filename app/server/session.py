@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from loguru import logger
 from pipecat.registry.types import WorkerReadyData
@@ -12,18 +14,20 @@ from pipecat.workers.base_worker import BaseWorker
 from pipecat.workers.runner import WorkerRunner
 from starlette.websockets import WebSocket
 
-from agents import Recipe, SessionContext
+from agents import GATEWAY, Recipe, SessionContext
+from app.server.building import Builder
+from app.server.isolation import contained
 from app.server.states import LEGAL_MOVES, SessionState
 from app.services import Roles
 from proxy import CloseCode, DirectBus, ServerLineOptions, WebSocketProxyServerTask
+from proxy.errors import LinkClosedError
+from proxy.link import ServerLink
 from proxy.outbox import OutboxLimits
-
-GATEWAY = "gateway"
 
 # A pipeline that is told to end or cancel does so within a second, unless a service in it hangs on
 # its network. Then it is cancelled, and after that left to the garbage collector.
 END_TIMEOUT_S = 6.0
-CANCEL_TIMEOUT_S = 2.0
+CANCEL_TIMEOUT_S = 1.5
 
 
 @dataclass(frozen=True)
@@ -41,27 +45,44 @@ class SessionLimits:
     max_waiting_bytes: int
 
 
-@dataclass
+@dataclass(frozen=True)
+class Caller:
+    """Who is calling.
+
+    Attributes:
+        principal: The name under which the door let them in.
+        metadata: What they say of themselves.
+    """
+
+    principal: str
+    metadata: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(eq=False)
 class Session:
     """One session, from the accepted socket to nothing.
 
     Attributes:
         recipe: The assistant.
-        principal: Who is calling.
+        caller: Who is calling.
         roles: Makes the services of the assistant.
         limits: What the session may take.
+        builder: Builds the assistant's tasks.
         id: Its id, unguessable.
         state: How far it has come.
         started_at: When it began, in seconds of the monotonic clock.
+        closed_with: The close code of the line; None while there is one.
     """
 
     recipe: Recipe
-    principal: str
+    caller: Caller
     roles: Roles
     limits: SessionLimits
+    builder: Builder
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     state: SessionState = SessionState.STARTING
     started_at: float = field(default_factory=time.monotonic)
+    closed_with: int | None = field(default=None, init=False)
     _line: WebSocketProxyServerTask | None = field(default=None, init=False)
     _over: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _code: CloseCode = field(default=CloseCode.ENDED, init=False)
@@ -72,14 +93,15 @@ class Session:
         Args:
             websocket: The caller's socket; it was accepted.
         """
-        with logger.contextualize(session=self.id[:8]):
-            logger.info(f"Session starts: {self.recipe.name} for {self.principal}")
+        with logger.contextualize(session=self.id[:8]), contained(self._on_exit):
+            logger.info(f"Session starts: {self.recipe.name} for {self.caller.principal}")
             try:
                 await self._run(websocket)
             finally:
                 self._move(SessionState.ENDED)
                 lasted_s = time.monotonic() - self.started_at
-                logger.info(f"Session ended after {lasted_s:.1f} s with {self._code.value}")
+                code = self._code.value if self.closed_with is None else self.closed_with
+                logger.info(f"Session ended after {lasted_s:.1f} s with {code}")
 
     def end(self, code: CloseCode) -> None:
         """Ask the session to end; `run` returns when it has.
@@ -92,37 +114,87 @@ class Session:
             self._over.set()
 
     async def _run(self, websocket: WebSocket) -> None:
-        try:
-            tasks = self._build()
-        except Exception:
-            logger.opt(exception=True).error("The assistant could not be built")
+        deadline = asyncio.get_running_loop().time() + self.limits.start_timeout_s
+        tasks = await self._build(deadline)
+        if tasks is None:
             self._move(SessionState.DRAINING)
-            self._code = CloseCode.ASSISTANT_FAILED
-            await _close_quietly(websocket, self._code)
+            await ServerLink(websocket).close(self._code)
+            self.closed_with = self._code
             return
         runner = WorkerRunner(name=f"session-{self.id[:8]}", bus=DirectBus(), handle_sigint=False)
         line = self._line = self._make_line(websocket, tasks)
-        line.add_event_handler("on_client_disconnected", lambda *_: self.end(CloseCode.ENDED))
-        await runner.add_workers(line, *tasks)
-        running = asyncio.create_task(runner.run(auto_end=False), name=f"session-{self.id[:8]}")
-        watching = asyncio.create_task(self._watch(runner, tasks))
+        line.add_event_handler("on_client_disconnected", self._on_disconnected)
+        running = asyncio.create_task(self._hold(runner, line, tasks), name=runner.name)
+        watching = asyncio.create_task(self._watch(runner, tasks, deadline))
         try:
-            over = asyncio.create_task(self._over.wait())
-            await asyncio.wait({running, over}, return_when=asyncio.FIRST_COMPLETED)
-            over.cancel()
+            await self._until_over(running)
         finally:
             self._move(SessionState.DRAINING)
             watching.cancel()
             finishing = asyncio.create_task(self._finish(runner, running, line))
             await asyncio.shield(finishing)
 
-    def _build(self) -> list[BaseWorker]:
+    async def _build(self, deadline: float) -> list[BaseWorker] | None:
+        """Build the assistant's tasks; None if that fails, takes too long, or the session ends."""
         context = SessionContext(
             session_id=self.id,
-            principal=self.principal,
+            principal=self.caller.principal,
             services=self.roles.for_assistant(self.recipe),
+            metadata=self.caller.metadata,
         )
-        return self.recipe.tasks(context)
+        building = asyncio.create_task(self.builder.build(self.recipe, context))
+        await self._until_over(building, deadline)
+        if not building.done():
+            building.cancel()
+            self._late()
+            return None
+        if building.cancelled():
+            self.end(CloseCode.ASSISTANT_FAILED)
+            return None
+        error = building.exception()
+        if error is not None:
+            logger.opt(exception=error).error("The assistant could not be built")
+            self.end(CloseCode.ASSISTANT_FAILED)
+            return None
+        return None if self._over.is_set() else building.result()
+
+    async def _until_over(
+        self, running: "asyncio.Task[Any]", deadline: float | None = None
+    ) -> None:
+        """Wait until a task is done, the session is to end, or a deadline has passed."""
+        over = asyncio.create_task(self._over.wait())
+        loop = asyncio.get_running_loop()
+        try:
+            await asyncio.wait(
+                {running, over},
+                timeout=None if deadline is None else deadline - loop.time(),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            over.cancel()
+
+    async def _hold(
+        self, runner: WorkerRunner, line: WebSocketProxyServerTask, tasks: list[BaseWorker]
+    ) -> None:
+        """Run the tasks until the runner ends, which nobody but the assistant may ask it to."""
+        try:
+            await runner.add_workers(line, *tasks)
+            await runner.run(auto_end=False)
+        finally:
+            self.end(CloseCode.ENDED if line.ending else CloseCode.ASSISTANT_FAILED)
+
+    def _on_disconnected(self, _: object, error: LinkClosedError) -> None:
+        self.closed_with = error.code
+        self.end(CloseCode.ENDED)
+
+    def _on_exit(self, error: BaseException) -> None:
+        logger.error(f"A task of the session raised {type(error).__name__}, which ends the session")
+        self.end(CloseCode.ASSISTANT_FAILED)
+
+    def _late(self) -> None:
+        if not self._over.is_set():
+            logger.error(f"The assistant did not start in {self.limits.start_timeout_s:g} s")
+        self.end(CloseCode.START_TIMED_OUT)
 
     def _make_line(self, websocket: WebSocket, tasks: list[BaseWorker]) -> WebSocketProxyServerTask:
         return WebSocketProxyServerTask(
@@ -137,14 +209,13 @@ class Session:
             ),
         )
 
-    async def _watch(self, runner: WorkerRunner, tasks: list[BaseWorker]) -> None:
+    async def _watch(self, runner: WorkerRunner, tasks: list[BaseWorker], deadline: float) -> None:
         """End the session when the assistant does not start in time, or stops."""
         try:
-            async with asyncio.timeout(self.limits.start_timeout_s):
+            async with asyncio.timeout_at(deadline):
                 await _all_ready(runner, self.recipe.exports)
         except TimeoutError:
-            logger.error(f"The assistant did not start in {self.limits.start_timeout_s:g} s")
-            self.end(CloseCode.START_TIMED_OUT)
+            self._late()
             return
         self._move(SessionState.READY)
         exported = [task for task in tasks if task.name in self.recipe.exports]
@@ -199,9 +270,3 @@ async def _all_ready(runner: WorkerRunner, names: tuple[str, ...]) -> None:
     for name in names:
         await runner.registry.watch(name, on_ready)
     await ready.wait()
-
-
-async def _close_quietly(websocket: WebSocket, code: CloseCode) -> None:
-    from proxy.link import ServerLink
-
-    await ServerLink(websocket).close(code)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from starlette.requests import HTTPConnection
 
 from agents import Assistants
+from app.server.building import Builder
 from app.server.door import Door
 from app.server.table import SessionTable
 from app.services import Roles
@@ -21,6 +22,7 @@ class ServerState:
         roles: Makes services.
         door: Lets callers in.
         sessions: The sessions that are running.
+        builder: Builds the tasks of sessions.
     """
 
     settings: Settings
@@ -28,6 +30,7 @@ class ServerState:
     roles: Roles
     door: Door
     sessions: SessionTable = field(default_factory=SessionTable)
+    builder: Builder = field(default_factory=Builder)
 
 
 def state_of(connection: HTTPConnection) -> ServerState:

@@ -54,6 +54,39 @@ def test_two_tasks_with_one_name_are_refused() -> None:
         twice.tasks(SESSION)
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("gateway", "cannot be called 'gateway'"), ("a@remote", "have a '@'"), ("@", "have a '@'")],
+)
+def test_a_task_with_a_name_of_the_servers_own_is_refused(name: str, reason: str) -> None:
+    reserved = Recipe("mine", ("one",), lambda session: [BaseWorker("one"), BaseWorker(name)])
+    with pytest.raises(RecipeError, match=reason):
+        reserved.tasks(SESSION)
+
+
+async def test_a_recipe_may_be_a_coroutine_function() -> None:
+    async def build(session: SessionContext) -> Sequence[BaseWorker]:
+        return [BaseWorker("one")]
+
+    class Builds:
+        async def __call__(self, session: SessionContext) -> Sequence[BaseWorker]:
+            return await build(session)
+
+    for each in (build, Builds()):
+        waiting = Recipe("mine", ("one",), each)
+        assert waiting.is_async
+        assert [task.name for task in await waiting.tasks_on_loop(SESSION)] == ["one"]
+        with pytest.raises(RecipeError, match="to be awaited"):
+            waiting.tasks(SESSION)
+    assert not recipe().is_async
+    assert len(await recipe().tasks_on_loop(SESSION)) == 2
+
+
+def test_what_the_caller_said_of_itself_is_not_shown() -> None:
+    session = SessionContext("1", "test", NO_SERVICES, metadata={"name": "xylophone"})
+    assert "xylophone" not in repr(session)
+
+
 def test_the_built_in_assistants_are_found() -> None:
     assistants = discover()
     assert "acme" in assistants

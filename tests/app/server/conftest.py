@@ -8,6 +8,7 @@ from agents import Assistants, discover
 from app.server import running_server
 from app.server.serving import SessionServer
 from app.settings import Settings
+from tests.app.server.quitters import QUITTERS
 from tests.app.server.recipes import RECIPES
 
 TOKEN = "a-token-of-the-tests"
@@ -15,7 +16,7 @@ TOKEN = "a-token-of-the-tests"
 
 @pytest.fixture(scope="session")
 def assistants() -> Assistants:
-    return Assistants([*discover().values(), *RECIPES])
+    return Assistants([*discover().values(), *RECIPES, *QUITTERS])
 
 
 @pytest.fixture
