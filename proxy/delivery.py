@@ -9,6 +9,9 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING
 
+from loguru import logger
+
+from proxy.close_codes import CloseCode
 from proxy.dialect import PeerEnded, Received
 from proxy.held import HeldMessages
 
@@ -80,19 +83,23 @@ class Delivery:
                 self._wake.clear()
                 await self._wake.wait()
             event = self._waiting.popleft()
-            if isinstance(event, PeerEnded):
-                await self._line.peer_ended(event.reason)
-                continue
-            await self._deliver_one(event)
+            try:
+                await self._deliver_one(event)
+            except Exception:
+                logger.exception("A message that came could not be delivered")
+                await self._line.give_up(CloseCode.INTERNAL_ERROR)
+                return
             count += 1
             if count % BURST == 0:
                 await asyncio.sleep(0)
 
-    async def _deliver_one(self, event: Received) -> None:
-        if not self._held.fits(event.weight_bytes) and not await self._held.wait_room(
-            HELD_TIMEOUT_S
-        ):
-            await self._line.overloaded()
+    async def _deliver_one(self, event: Received | PeerEnded) -> None:
+        if isinstance(event, PeerEnded):
+            await self._line.peer_ended(event.reason)
+            return
+        fits = self._held.fits(event.weight_bytes)
+        if not fits and not await self._held.wait_room(HELD_TIMEOUT_S):
+            await self._line.give_up(CloseCode.OVERLOADED)
         self._held.hold(event.message, event.weight_bytes)
         await self._line.send_bus_message(event.message)
         self._size_bytes -= event.weight_bytes

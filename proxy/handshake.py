@@ -97,7 +97,7 @@ class Handshake:
         """
         resumed = self.peer is not None
         if resumed:
-            self._key.rotate()
+            self._key.rotate(hello.token)
         else:
             given = (name + CALLER_SUFFIX for name in hello.tasks[len(self._configured) :])
             remote = [*self._configured, *given]

@@ -7,6 +7,7 @@ So what is large is weighed until nobody holds it any more.
 
 import asyncio
 import gc
+import itertools
 import weakref
 from collections.abc import Callable
 
@@ -30,7 +31,9 @@ class HeldMessages:
         """
         self.size_bytes = 0
         self._limit_bytes = limit_bytes
-        self._refs: set[weakref.ref[object]] = set()
+        # By number: a frame cannot be hashed, and neither can a reference to it.
+        self._refs: dict[int, weakref.ref[object]] = {}
+        self._numbers = itertools.count()
         self._room = asyncio.Event()
 
     def fits(self, weight_bytes: int) -> bool:
@@ -72,11 +75,12 @@ class HeldMessages:
             return
         held = message.frame if isinstance(message, BusFrameMessage) else message
         self.size_bytes += weight_bytes
-        self._refs.add(weakref.ref(held, self._releaser(weight_bytes)))
+        number = next(self._numbers)
+        self._refs[number] = weakref.ref(held, self._releaser(number, weight_bytes))
 
-    def _releaser(self, weight_bytes: int) -> Callable[["weakref.ref[object]"], None]:
-        def release(ref: "weakref.ref[object]") -> None:
-            self._refs.discard(ref)
+    def _releaser(self, number: int, weight_bytes: int) -> Callable[["weakref.ref[object]"], None]:
+        def release(_: "weakref.ref[object]") -> None:
+            del self._refs[number]
             self.size_bytes -= weight_bytes
             self._room.set()
 

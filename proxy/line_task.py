@@ -109,8 +109,12 @@ class LineTask(BaseWorker):
         return self._end_heard or (self._dialect is not None and self._dialect.ended)
 
     def is_closing(self) -> bool:
-        """Tell whether this side is closing the line, or has."""
-        return self._closing is not None
+        """Tell whether this side is closing the line, or has.
+
+        An end that was said is still delivered to a caller who comes back for it.
+        """
+        waits = self.ending and self._close_code is CloseCode.ENDED
+        return self._closing is not None and (self._gone.is_set() or not waits)
 
     @property
     def _up(self) -> Link | None:
@@ -294,9 +298,13 @@ class LineTask(BaseWorker):
         self._end_heard = True
         await self.send_bus_message(BusEndMessage(source=self.name, reason=reason))
 
-    async def overloaded(self) -> None:
-        """Close the line: this side does not keep up with what comes."""
-        await self._act([MustClose(CloseCode.OVERLOADED)])
+    async def give_up(self, code: CloseCode) -> None:
+        """Close the line: what came cannot be delivered.
+
+        Args:
+            code: What the other side is told.
+        """
+        await self._act([MustClose(code)])
 
     async def _register_remote(self, names: tuple[str, ...]) -> None:
         """Make the other side's tasks known to this side's runner, so that they can be awaited."""
@@ -383,8 +391,10 @@ class LineTask(BaseWorker):
 
     async def _await_peer(self, dialect: Dialect) -> None:
         """Give the other side time to close after an end was said, or to come back for it."""
-        while not await _within(END_GRACE_S, self._gone):
-            if dialect.state is not LineState.DETACHED:
+        up = True
+        while True:
+            was_up, up = up, dialect.state is LineState.OPEN
+            if await _within(END_GRACE_S, self._gone) or (was_up and up):
                 return
 
 

@@ -18,6 +18,9 @@ from proxy.errors import LinkClosedError
 # The close handshake is one round trip. Longer waits help nobody.
 CLOSE_TIMEOUT_S = 2.0
 
+# RFC 6455 section 7.4.1: a close frame without a code.
+_NO_STATUS = 1005
+
 # The ASGI extension under which a server hands us its transport's abort, so that a peer that
 # reads nothing cannot hold the socket open.
 ABORT_EXTENSION = "trunkline.abort"
@@ -83,7 +86,10 @@ class ServerLink:
         except RuntimeError:
             raise LinkClosedError from None
         if event["type"] == "websocket.disconnect":
-            raise LinkClosedError(event.get("code", CloseCode.ABNORMAL), event.get("reason") or "")
+            code = event.get("code", CloseCode.ABNORMAL)
+            # uvicorn says so of a connection that was lost, too.
+            code = CloseCode.ABNORMAL if code == _NO_STATUS else code
+            raise LinkClosedError(code, event.get("reason") or "")
         data = event.get("bytes")
         if data is not None:
             return bytes(data)

@@ -36,9 +36,13 @@ class ResumeKey:
         known = [self.token, self._previous or self.token]
         return any(hmac.compare_digest(given, held.encode()) for held in known)
 
-    def rotate(self) -> None:
-        """Make a new secret; the last one stays good until the caller has the new one."""
-        self._previous, self.token = self.token, _new_token()
+    def rotate(self, shown: str | None) -> None:
+        """Make a new secret.
+
+        Args:
+            shown: The one that the caller has; it stays good until the caller has the new one.
+        """
+        self._previous, self.token = shown, _new_token()
 
     def confirm(self) -> None:
         """Forget the last secret: the caller has the new one."""

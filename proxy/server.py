@@ -165,7 +165,7 @@ class WebSocketProxyServerTask(LineTask):
         return (
             isinstance(trunk, TrunkLine)
             and arrival.hello is not None
-            and self._closing is None
+            and not self.is_closing()
             and trunk.knows(arrival.hello)
         )
 

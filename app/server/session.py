@@ -203,7 +203,6 @@ class Session:
             task_name=self.recipe.exports,
             options=ServerLineOptions(
                 allowed_frames=self.recipe.frames,
-                reserved_names=frozenset(task.name for task in tasks),
                 outbox=OutboxLimits(total_bytes=self.limits.max_waiting_bytes),
                 max_message_bytes=self.limits.max_message_bytes,
             ),

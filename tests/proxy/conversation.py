@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fastapi import FastAPI, WebSocket
@@ -24,12 +25,14 @@ from pipecat.workers.runner import WorkerRunner
 from app.caller.main_task import Parts, build_main_task
 from app.loopback import serve_on_loopback
 from proxy import (
+    CloseCode,
     DirectBus,
     LinkClosedError,
     ServerLineOptions,
     WebSocketProxyClientTask,
     WebSocketProxyServerTask,
 )
+from proxy.arrival import Arrival, arrive
 
 WAIT_S = 20.0
 
@@ -92,6 +95,8 @@ class SmallServer:
     url: str = ""
     stock: bool = False
     options: ServerLineOptions = field(default_factory=ServerLineOptions)
+    held: list[WebSocketProxyServerTask] = field(default_factory=list)
+    resumed: int = 0
 
     @contextlib.asynccontextmanager
     async def serve(self) -> AsyncIterator["SmallServer"]:
@@ -102,33 +107,51 @@ class SmallServer:
             self.headers.append(dict(websocket.headers))
             if self.stock:
                 await websocket.accept()
-            line = WebSocketProxyServerTask(
-                "gateway",
-                websocket=websocket,
-                task_name=self.exported,
-                remote_task_name=None,
-                options=self.options,
-            )
-            runner = WorkerRunner(bus=DirectBus(), handle_sigint=False)
-            await runner.add_workers(line, *self.build())
-
-            async def on_connected(*_: object) -> None:
-                self.connected += 1
-
-            async def on_gone(_: object, error: LinkClosedError) -> None:
-                self.gone.put_nowait(error)
-                await runner.cancel()
-
-            line.add_event_handler("on_client_connected", on_connected)
-            line.add_event_handler("on_client_disconnected", on_gone)
-            self.lines.put_nowait(line)
-            self.runners.append(runner)
-            await runner.run()
-            self.over.put_nowait(None)
+            arrival = await arrive(websocket)
+            if arrival.returning:
+                await self.take_back(arrival)
+                return
+            await self.hold(arrival)
 
         async with serve_on_loopback(app) as url:
             self.url = url.replace("http://", "ws://") + "/ws"
             yield self
+
+    async def hold(self, arrival: Arrival) -> None:
+        """Hold one session."""
+        line = WebSocketProxyServerTask(
+            "gateway",
+            arrival=arrival,
+            task_name=self.exported,
+            options=replace(self.options, session=uuid.uuid4().hex),
+        )
+        runner = WorkerRunner(bus=DirectBus(), handle_sigint=False)
+        await runner.add_workers(line, *self.build())
+
+        async def on_connected(*_: object) -> None:
+            self.connected += 1
+
+        async def on_gone(_: object, error: LinkClosedError) -> None:
+            self.gone.put_nowait(error)
+            await runner.cancel()
+
+        line.add_event_handler("on_client_connected", on_connected)
+        line.add_event_handler("on_client_disconnected", on_gone)
+        self.held.append(line)
+        self.lines.put_nowait(line)
+        self.runners.append(runner)
+        await runner.run()
+        self.over.put_nowait(None)
+
+    async def take_back(self, arrival: Arrival) -> None:
+        """Carry on with a session over a new connection."""
+        for line in self.held:
+            if line.knows(arrival):
+                self.resumed += 1
+                await line.resume(arrival)
+                await arrival.link.over.wait()
+                return
+        await arrival.link.close(CloseCode.SESSION_GONE)
 
 
 @dataclass
