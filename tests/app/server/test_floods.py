@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from socket import IPPROTO_TCP, TCP_NODELAY
 
 import pytest
 from loguru import logger
@@ -229,6 +230,14 @@ async def test_what_the_server_closes_with_is_said_as_well(running: Running) -> 
     await emptied(running)
     logger.remove(sink)
     assert any("with 1003" in line for line in lines if line.startswith("Session ended"))
+
+
+async def test_small_messages_do_not_wait_for_acknowledgements(running: Running) -> None:
+    async with opened(running[0], "parrot") as socket:
+        await ready(socket)
+        [connection] = running[1].server_state.connections
+        accepted = connection.transport.get_extra_info("socket")
+        assert accepted.getsockopt(IPPROTO_TCP, TCP_NODELAY)
 
 
 def test_a_bucket_gives_what_is_in_it_and_what_came_since() -> None:
