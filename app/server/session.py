@@ -87,6 +87,11 @@ class Session:
     _over: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _code: CloseCode = field(default=CloseCode.ENDED, init=False)
 
+    @property
+    def told(self) -> bool:
+        """Whether the caller was told why the session ends, with the code of `end`."""
+        return self._over.is_set() and self.closed_with == self._code
+
     async def run(self, websocket: WebSocket) -> None:
         """Hold the conversation, and leave nothing behind however it ends.
 

@@ -1,6 +1,8 @@
 """Every session of this process, and the end of them all."""
 
 import asyncio
+import contextlib
+import time
 from collections.abc import Iterator
 
 from loguru import logger
@@ -53,12 +55,18 @@ class SessionTable:
             timeout_s: How long to wait.
         """
         self.draining = True
-        if self._sessions:
-            logger.info(f"Draining {len(self)} sessions")
-        for session in self:
+        sessions = list(self)
+        if not sessions:
+            return
+        logger.info(f"Draining {len(sessions)} sessions")
+        began_at = time.monotonic()
+        for session in sessions:
             session.end(CloseCode.GOING_AWAY)
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self.wait_empty()
-        except TimeoutError:
+        told = sum(session.told for session in sessions)
+        lasted_s = time.monotonic() - began_at
+        logger.info(f"Drained in {lasted_s:.1f} s: {told} of {len(sessions)} callers told")
+        if self._sessions:
             logger.warning(f"{len(self)} sessions did not end within {timeout_s:g} s")
