@@ -67,6 +67,19 @@ class BatchingTransport(asyncio.Transport):
         """Tell whether it is closed or about to be."""
         return self._inner.is_closing()
 
+    def is_reading(self) -> bool:
+        """Tell whether it takes things in."""
+        return self._inner.is_reading()
+
+    def can_write_eof(self) -> bool:
+        """Tell whether it can say that nothing more will be written."""
+        return self._inner.can_write_eof()
+
+    def write_eof(self) -> None:
+        """Say that nothing more will be written."""
+        self.flush()
+        self._inner.write_eof()
+
     def pause_reading(self) -> None:
         """Take nothing in for now."""
         self._inner.pause_reading()
