@@ -106,6 +106,7 @@ class TrunkLine:
         self._peer_max_bytes = self._options.max_message_bytes
         self._last_context: BusFrameMessage | None = None
         self._failed = False
+        self._unconfirmed = False
         self._lost_at = 0.0
 
     @property
@@ -149,6 +150,7 @@ class TrunkLine:
         """
         resumed = self._handshake.peer is not None
         self.state = check_move(self.state, LineState.OPEN)
+        self._unconfirmed = True
         self._begin(self._handshake.welcome(hello, self._receiver.received))
         self._meet(hello)
         try:
@@ -218,12 +220,14 @@ class TrunkLine:
         return [Opened(resumed)]
 
     def _take(self, envelope: Envelope, size_bytes: int) -> list[Event]:
-        self._handshake.confirm()
+        if self._unconfirmed:
+            self._unconfirmed = False
+            self._handshake.confirm()
         if isinstance(envelope, Ack):
             if self._sender.acknowledge(envelope.received, envelope.handled_bytes):
                 self._pulse.moved()
             return []
-        if isinstance(envelope, Hello | Welcome):
+        if isinstance(envelope, (Hello, Welcome)):
             return self._fail(CloseCode.PROTOCOL_ERROR)
         if not self._receiver.take(envelope.seq, size_bytes):
             return []
