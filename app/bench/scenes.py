@@ -1,0 +1,172 @@
+"""What runs on the servers that are measured: the same tasks for both peers."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any
+
+from openai import AsyncOpenAI
+from pipecat.bus.messages import BusFrameMessage, BusMessage
+from pipecat.frames.frames import Frame, LLMContextFrame, LLMTextFrame
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.worker import PipelineWorker
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.services.openai.llm import OpenAILLMService
+from pipecat.workers.base_worker import BaseWorker
+from pipecat.workers.llm import LLMWorker
+
+from agents import Recipe, SessionContext
+from app.bench.stamps import stamp_in, stamped
+from app.services.language_models import SharedOpenAILLMService
+
+ASSISTANT = "assistant"
+GREETER, SUPPORT = "greeter", "support"
+
+# Of a service that is never called.
+DUMMY_KEY = "sk-none"
+NOWHERE = "http://127.0.0.1:9/v1"
+
+INSTRUCTION = "You are a friendly assistant. Keep responses brief, this is a voice conversation."
+
+# What a language model streams while it answers: ten pieces of text a second, for a second.
+WORDS_A_TURN = 10
+WORD_INTERVAL_S = 0.1
+
+# What the two desks are asked for, and what they say before they do it.
+HAND_OVER, GOODBYE = "hand over", "goodbye"
+LAST_WORDS = ("one", "moment", "please")
+
+# How long each handover of this process took, from asking until the other task was active.
+handovers_s: list[float] = []
+
+
+DOWN = FrameDirection.DOWNSTREAM
+
+
+class Scene(StrEnum):
+    """What a session holds."""
+
+    ECHO = "echo"  # a task without a pipeline that sends every frame back
+    MODEL = "model"  # a task with the real language model service, never called
+    VOICE = "voice"  # the same, and it answers every conversation with ten words in a second
+    DESKS = "desks"  # two tasks that hand over to each other and say goodbye
+
+
+class Echo(BaseWorker):
+    """Sends every text back, without a pipeline."""
+
+    async def on_bus_message(self, message: BusMessage) -> None:
+        """Answer a text with a new frame of the same text."""
+        await super().on_bus_message(message)
+        if not isinstance(message, BusFrameMessage) or message.source == self.name:
+            return
+        if isinstance(message.frame, LLMTextFrame):
+            echo = LLMTextFrame(message.frame.text)
+            await self.send_bus_message(BusFrameMessage(echo, DOWN, source=self.name))
+
+
+class Talker(OpenAILLMService):
+    """The real service, which answers by the clock instead of over the network.
+
+    A conversation whose last message holds the time of its sending is answered with words that
+    hold the time at which each was due. Everything else goes where it goes in the real service.
+    """
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Answer a conversation; see `OpenAILLMService.process_frame`."""
+        if not isinstance(frame, LLMContextFrame):
+            await super().process_frame(frame, direction)
+            return
+        last: Any = frame.context.messages[-1]
+        sent = stamp_in(str(last["content"]).encode())
+        assert sent is not None
+        self.create_task(self._talk(sent), "talk")
+
+    async def _talk(self, due: float) -> None:
+        for _ in range(WORDS_A_TURN):
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            await self.push_frame(LLMTextFrame(stamped(due)))
+            due += WORD_INTERVAL_S
+
+
+class SharedTalker(Talker, SharedOpenAILLMService):
+    """The same on a client that all sessions share."""
+
+
+class Desk(FrameProcessor):
+    """Says a few words, then hands over to the other desk or says goodbye."""
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Do what a text asks for, behind the last word."""
+        await super().process_frame(frame, direction)
+        asked = frame.text if isinstance(frame, LLMTextFrame) else None
+        if asked not in (HAND_OVER, GOODBYE):
+            await self.push_frame(frame, direction)
+            return
+        for word in LAST_WORDS:
+            await self.push_frame(LLMTextFrame(word))
+        self.create_task(self._leave(asked), "leave")
+
+    async def _leave(self, asked: str) -> None:
+        if asked == GOODBYE:
+            await self.pipeline_worker.end(reason="goodbye")
+            return
+        handovers_s.append(-time.monotonic())
+        await self.pipeline_worker.activate_worker(SUPPORT, deactivate_self=True)
+
+
+class SupportDesk(PipelineWorker):
+    """The desk that takes over, and notes when."""
+
+    async def on_activated(self, args: dict[str, Any] | None) -> None:
+        """Note that the handover is done; see `BaseWorker.on_activated`."""
+        await super().on_activated(args)
+        if handovers_s and handovers_s[-1] < 0:
+            handovers_s[-1] += time.monotonic()
+
+
+def stock_tasks(scene: Scene) -> list[BaseWorker]:
+    """Build the tasks of one session as Pipecat's examples do."""
+    if scene is Scene.MODEL:
+        return [_llm_worker(OpenAILLMService(api_key=DUMMY_KEY, settings=_settings()))]
+    if scene is Scene.VOICE:
+        return [_llm_worker(Talker(api_key=DUMMY_KEY, settings=_settings()))]
+    return _plain_tasks(scene)
+
+
+def recipe(scene: Scene) -> Recipe:
+    """Return the same tasks as an assistant of ours."""
+    client = AsyncOpenAI(api_key=DUMMY_KEY, base_url=NOWHERE)
+
+    def build(session: SessionContext) -> Sequence[BaseWorker]:
+        if scene is Scene.MODEL:
+            return [_llm_worker(session.services.llm(ASSISTANT, instruction=INSTRUCTION))]
+        if scene is Scene.VOICE:
+            return [_llm_worker(SharedTalker(client, settings=_settings()))]
+        return _plain_tasks(scene)
+
+    return Recipe(name=scene.value, exports=exports(scene), build=build)
+
+
+def exports(scene: Scene) -> tuple[str, ...]:
+    """Return the names of the tasks that a caller may address."""
+    return (GREETER, SUPPORT) if scene is Scene.DESKS else (ASSISTANT,)
+
+
+def _plain_tasks(scene: Scene) -> list[BaseWorker]:
+    if scene is Scene.ECHO:
+        return [Echo(ASSISTANT)]
+    pipeline = {"bridged": (), "idle_timeout_secs": None}
+    return [
+        PipelineWorker(Pipeline([Desk()]), name=GREETER, **pipeline),
+        SupportDesk(Pipeline([Desk()]), name=SUPPORT, **pipeline),
+    ]
+
+
+def _llm_worker(llm: Any) -> LLMWorker:
+    return LLMWorker(ASSISTANT, llm=llm, bridged=())
+
+
+def _settings() -> OpenAILLMService.Settings:
+    return OpenAILLMService.Settings(system_instruction=INSTRUCTION)
