@@ -5,9 +5,10 @@ import contextlib
 import json
 import sys
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
+from app.bench.report import Peer
 from app.errors import AppError
 
 # Pipecat and its services take a few seconds to import, more on a machine that is busy.
@@ -34,6 +35,7 @@ class Child:
         """Hold a process; see `running`."""
         self.hello: dict[str, Any] = {}
         self._process = process
+        self._asking = asyncio.Lock()
         self._log: deque[str] = deque(maxlen=_LOG_LINES)
 
     async def ask(self, do: str, **what: Any) -> dict[str, Any]:
@@ -47,8 +49,9 @@ class Child:
             AppError: If the child is gone, does not answer, or could not do it.
         """
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"do": do, **what}).encode() + b"\n")
-        return await self.hear(ANSWER_TIMEOUT_S)
+        async with self._asking:
+            self._process.stdin.write(json.dumps({"do": do, **what}).encode() + b"\n")
+            return await self.hear(ANSWER_TIMEOUT_S)
 
     async def hear(self, timeout_s: float) -> dict[str, Any]:
         """Wait for the child's next object.
@@ -102,6 +105,26 @@ async def running(module: str, *arguments: str) -> AsyncIterator[Child]:
     finally:
         await asyncio.shield(_stop(process))
         log.cancel()
+
+
+@contextlib.asynccontextmanager
+async def servers(peers: Iterable[Peer], scene: str) -> AsyncIterator[dict[Peer, Child]]:
+    """Run a server of each peer while the block runs.
+
+    Args:
+        peers: The peers.
+        scene: What a session holds; see `app.bench.scenes.Scene`.
+
+    Yields:
+        The servers, which listen at the `url` of their hello.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def start(peer: Peer) -> tuple[Peer, Child]:
+            child = running("app.bench.server", peer, scene)
+            return peer, await stack.enter_async_context(child)
+
+        yield dict(await asyncio.gather(*map(start, peers)))
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:

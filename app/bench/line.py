@@ -9,7 +9,7 @@ from rich.progress import Progress
 from websockets.asyncio.client import connect
 
 from app.bench.calls import TIMEOUT_S, WINDOW, Counter, call
-from app.bench.child import Child, running
+from app.bench.child import Child, servers
 from app.bench.options import Options
 from app.bench.report import Aim, Measure, Peer, Samples
 from app.bench.scenes import ASSISTANT, Scene
@@ -56,8 +56,11 @@ async def measure(
     peers = [*options.peers, Peer.BARE]
     samples = Samples()
     step = progress.add_task("line", total=rounds * len(peers))
-    async with contextlib.AsyncExitStack() as stack:
-        ends = {peer: await stack.enter_async_context(_end(peer)) for peer in peers}
+    async with servers(peers, Scene.ECHO) as children, contextlib.AsyncExitStack() as stack:
+        ends = {
+            peer: await stack.enter_async_context(_end(peer, server))
+            for peer, server in children.items()
+        }
         for end in ends.values():
             await end.exchange(size.messages // 10)
         if profile is not None:
@@ -82,20 +85,19 @@ async def _cpu_ms_per_1000(end: _End, messages: int) -> float:
 
 
 @contextlib.asynccontextmanager
-async def _end(peer: Peer) -> AsyncIterator[_End]:
-    async with running("app.bench.server", peer, Scene.ECHO) as server:
-        url = server.hello["url"]
-        if peer is Peer.BARE:
-            async with _bare_exchange(url) as exchange:
-                yield _End(server, exchange)
-            return
-        counter = Counter()
-        async with call(peer, url, ASSISTANT).open(counter, ASSISTANT):
+async def _end(peer: Peer, server: Child) -> AsyncIterator[_End]:
+    url = server.hello["url"]
+    if peer is Peer.BARE:
+        async with _bare_exchange(url) as exchange:
+            yield _End(server, exchange)
+        return
+    counter = Counter()
+    async with call(peer, url, ASSISTANT).open(counter, ASSISTANT):
 
-            async def exchange_texts(count: int) -> None:
-                await counter.exchange(TEXT, count)
+        async def exchange_texts(count: int) -> None:
+            await counter.exchange(TEXT, count)
 
-            yield _End(server, exchange_texts)
+        yield _End(server, exchange_texts)
 
 
 @contextlib.asynccontextmanager

@@ -122,6 +122,10 @@ class Samples:
         """Keep the number of one round."""
         self.taken.setdefault(peer, []).append(value)
 
+    def add_all(self, peer: Peer, values: Iterable[float]) -> None:
+        """Keep several numbers."""
+        self.taken.setdefault(peer, []).extend(values)
+
     def medians(self) -> dict[Peer, float]:
         """Return the median of each peer."""
         return {peer: median(values) for peer, values in self.taken.items()}

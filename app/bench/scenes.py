@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
@@ -9,9 +10,8 @@ from typing import Any
 from openai import AsyncOpenAI
 from pipecat.bus.messages import BusFrameMessage, BusMessage
 from pipecat.frames.frames import Frame, LLMContextFrame, LLMTextFrame
-from pipecat.pipeline.pipeline import Pipeline
-from pipecat.pipeline.worker import PipelineWorker
-from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.processors.frame_processor import FrameDirection
+from pipecat.services.llm_service import LLMService
 from pipecat.services.openai.llm import OpenAILLMService
 from pipecat.workers.base_worker import BaseWorker
 from pipecat.workers.llm import LLMWorker
@@ -34,12 +34,9 @@ WORDS_A_TURN = 10
 WORD_INTERVAL_S = 0.1
 
 # What the two desks are asked for, and what they say before they do it.
+HELLO = "hello"
 HAND_OVER, GOODBYE = "hand over", "goodbye"
 LAST_WORDS = ("one", "moment", "please")
-
-# How long each handover of this process took, from asking until the other task was active.
-handovers_s: list[float] = []
-
 
 DOWN = FrameDirection.DOWNSTREAM
 
@@ -94,13 +91,46 @@ class SharedTalker(Talker, SharedOpenAILLMService):
     """The same on a client that all sessions share."""
 
 
-class Desk(FrameProcessor):
-    """Says a few words, then hands over to the other desk or says goodbye."""
+class Leaves:
+    """How long it took the tasks of this process to leave their callers, by what was asked."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._took_s: defaultdict[str, list[float]] = defaultdict(list)
+        self._one_more = asyncio.Event()
+
+    def add(self, asked: str, took_s: float) -> None:
+        """Note one."""
+        self._took_s[asked].append(took_s)
+        self._one_more.set()
+
+    async def take(self, asked: str, count: int) -> list[float]:
+        """Wait until there are so many, and return them; they are counted anew afterwards."""
+        while len(self._took_s[asked]) < count:
+            self._one_more.clear()
+            await self._one_more.wait()
+        return self._took_s.pop(asked)
+
+
+leaves = Leaves()
+
+
+class DeskService(LLMService[Any]):
+    """A language model that says a few words, then leaves as it was asked to.
+
+    Attributes:
+        asked_at: When the handover was asked for, in seconds of the monotonic clock.
+    """
+
+    def __init__(self) -> None:
+        """Start with nothing asked for."""
+        super().__init__()
+        self.asked_at = 0.0
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Do what a text asks for, behind the last word."""
+        """Speak, and leave behind the last word; pass everything else on."""
         await super().process_frame(frame, direction)
-        asked = frame.text if isinstance(frame, LLMTextFrame) else None
+        asked = frame.text if isinstance(frame, LLMTextFrame) else ""
         if asked not in (HAND_OVER, GOODBYE):
             await self.push_frame(frame, direction)
             return
@@ -109,21 +139,39 @@ class Desk(FrameProcessor):
         self.create_task(self._leave(asked), "leave")
 
     async def _leave(self, asked: str) -> None:
-        if asked == GOODBYE:
-            await self.pipeline_worker.end(reason="goodbye")
+        self.asked_at = time.monotonic()
+        if asked == HAND_OVER:
+            await self.pipeline_worker.activate_worker(SUPPORT, deactivate_self=True)
             return
-        handovers_s.append(-time.monotonic())
-        await self.pipeline_worker.activate_worker(SUPPORT, deactivate_self=True)
+        await self.pipeline_worker.end(reason=GOODBYE)
+        leaves.add(GOODBYE, time.monotonic() - self.asked_at)
 
 
-class SupportDesk(PipelineWorker):
-    """The desk that takes over, and notes when."""
+class Greeter(LLMWorker):
+    """The desk that is called; it says when it is there."""
 
     async def on_activated(self, args: dict[str, Any] | None) -> None:
-        """Note that the handover is done; see `BaseWorker.on_activated`."""
+        """Say hello; see `BaseWorker.on_activated`."""
         await super().on_activated(args)
-        if handovers_s and handovers_s[-1] < 0:
-            handovers_s[-1] += time.monotonic()
+        await self.queue_frame(LLMTextFrame(HELLO))
+
+
+class Support(LLMWorker):
+    """The desk that takes over, and notes how long that took."""
+
+    def __init__(self, greeter: DeskService) -> None:
+        """Build the task.
+
+        Args:
+            greeter: Who knows when the handover was asked for.
+        """
+        super().__init__(SUPPORT, llm=DeskService(), bridged=())
+        self._greeter = greeter
+
+    async def on_activated(self, args: dict[str, Any] | None) -> None:
+        """Note the handover; see `BaseWorker.on_activated`."""
+        await super().on_activated(args)
+        leaves.add(HAND_OVER, time.monotonic() - self._greeter.asked_at)
 
 
 def stock_tasks(scene: Scene) -> list[BaseWorker]:
@@ -157,11 +205,8 @@ def exports(scene: Scene) -> tuple[str, ...]:
 def _plain_tasks(scene: Scene) -> list[BaseWorker]:
     if scene is Scene.ECHO:
         return [Echo(ASSISTANT)]
-    pipeline = {"bridged": (), "idle_timeout_secs": None}
-    return [
-        PipelineWorker(Pipeline([Desk()]), name=GREETER, **pipeline),
-        SupportDesk(Pipeline([Desk()]), name=SUPPORT, **pipeline),
-    ]
+    service = DeskService()
+    return [Greeter(GREETER, llm=service, bridged=()), Support(service)]
 
 
 def _llm_worker(llm: Any) -> LLMWorker:
