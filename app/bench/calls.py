@@ -16,10 +16,10 @@ from pipecat.workers.base_worker import BaseWorker
 from pipecat.workers.proxy.websocket.client import WebSocketProxyClient
 from pipecat.workers.runner import WorkerRunner
 
+from app.bench.names import CALLER
 from app.bench.report import Peer
 from proxy import DirectBus, WebSocketProxyClientTask
 
-CALLER = "caller"
 LINE = "line"
 DOWN = FrameDirection.DOWNSTREAM
 

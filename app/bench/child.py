@@ -38,6 +38,11 @@ class Child:
         self._asking = asyncio.Lock()
         self._log: deque[str] = deque(maxlen=_LOG_LINES)
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
     async def ask(self, do: str, **what: Any) -> dict[str, Any]:
         """Ask the child to do something and wait for its answer.
 
@@ -113,7 +118,7 @@ async def servers(peers: Iterable[Peer], scene: str) -> AsyncIterator[dict[Peer,
 
     Args:
         peers: The peers.
-        scene: What a session holds; see `app.bench.scenes.Scene`.
+        scene: What a session holds; see `app.bench.names.Scene`.
 
     Yields:
         The servers, which listen at the `url` of their hello.
@@ -125,6 +130,27 @@ async def servers(peers: Iterable[Peer], scene: str) -> AsyncIterator[dict[Peer,
             return peer, await stack.enter_async_context(child)
 
         yield dict(await asyncio.gather(*map(start, peers)))
+
+
+@contextlib.asynccontextmanager
+async def server_and_load(peer: Peer, scene: str) -> AsyncIterator[tuple[Child, Child]]:
+    """Run a server of a peer, and callers for it, while the block runs.
+
+    Args:
+        peer: The peer.
+        scene: What a session holds; see `app.bench.names.Scene`.
+
+    Yields:
+        The server and the callers, none of which has called yet.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        starting = (
+            stack.enter_async_context(running("app.bench.server", peer, scene)),
+            stack.enter_async_context(running("app.bench.load", peer)),
+        )
+        server, load = await asyncio.gather(*starting)
+        await load.ask("dial", url=server.hello["url"])
+        yield server, load
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:

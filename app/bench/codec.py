@@ -1,25 +1,23 @@
 """`trunkline bench codec`: what writing and reading one message costs, and how long it is."""
 
-import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipecat.bus.messages import BusFrameMessage
 from pipecat.bus.serializers import JSONMessageSerializer
-from pipecat.frames.frames import Frame, InputAudioRawFrame, LLMContextFrame, LLMTextFrame
+from pipecat.frames.frames import Frame, LLMContextFrame, LLMTextFrame
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection
 from rich.progress import Progress
 
+from app.bench.audio import FRAME_BYTES, microphone
 from app.bench.conversations import conversation
 from app.bench.options import Options
 from app.bench.report import Aim, Measure, Peer, Samples
 from proxy.codec.trunk import TrunkCodec, read_envelope, write_envelope
 from proxy.wire import FrameEnvelope, numbered
 
-AUDIO_HZ = 16_000
-AUDIO_BYTES = AUDIO_HZ // 50 * 2  # 20 ms of 16-bit mono
 CONTEXT_MESSAGES = 200
 
 # A sequence number in the middle of a call.
@@ -49,9 +47,9 @@ CASES = (
     Case("text", LLMTextFrame("Acme Rocket Boots cost "), 6, Aim(times=10), 2_000),
     Case(
         "20 ms of audio",
-        InputAudioRawFrame(random.Random(1).randbytes(AUDIO_BYTES), AUDIO_HZ, 1),
+        microphone(),
         8,
-        Aim(at_most=AUDIO_BYTES * 1.05),
+        Aim(at_most=FRAME_BYTES * 1.05),
         2_000,
     ),
     Case(
@@ -92,8 +90,9 @@ async def measure(options: Options, progress: Progress) -> list[Measure]:
                 samples.add(peer, _cpu_us(peer, case.frame, repeats))
             progress.advance(step)
         lengths = {peer: float(_length(peer, case.frame)) for peer in options.peers}
+        cpu_us, aim = samples.medians(), Aim(times=case.times)
         measures += [
-            Measure(f"{case.name}, there and back", "us CPU", samples.medians(), aim=Aim(times=case.times)),
+            Measure(f"{case.name}, there and back", "us CPU", cpu_us, aim=aim),
             Measure(f"{case.name}, on the wire", "bytes", lengths, aim=case.length),
         ]
     return measures

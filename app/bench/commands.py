@@ -82,7 +82,7 @@ def line(
     from app.bench.line import measure
 
     def work(options: Options, progress: "Progress") -> Awaitable[list[Measure]]:
-        return measure(options, progress, profile=profile)
+        return measure(options, progress, profile=profile and profile.absolute())
 
     _run("line", _options(peer, rounds, quick), json, work)
 

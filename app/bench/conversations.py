@@ -26,7 +26,7 @@ def conversation(length: int) -> list[Any]:
     return [prompt, *(turn_message(index) for index in range(length - 1))]
 
 
-def turn_message(index: int) -> dict[str, str]:
+def turn_message(index: int) -> Any:
     """Return the message at one place of a conversation, the user's and the assistant's in turn."""
     role, lines = ("user", _USER) if index % 2 == 0 else ("assistant", _ASSISTANT)
     return {"role": role, "content": f"{index}: {lines[index // 2 % len(lines)]}"}

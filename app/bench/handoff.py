@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -12,9 +12,9 @@ from rich.progress import Progress
 
 from app.bench.calls import TIMEOUT_S, Call, Listener, bridged_caller, call
 from app.bench.child import Child, servers
+from app.bench.names import GOODBYE, GREETER, HAND_OVER, HELLO, LAST_WORDS, Scene
 from app.bench.options import Options
 from app.bench.report import Aim, Measure, Peer, Samples
-from app.bench.scenes import GOODBYE, GREETER, HAND_OVER, HELLO, LAST_WORDS, Scene
 
 AIM = Aim(at_most=50.0)
 
@@ -31,7 +31,7 @@ class _Size:
 
 # Each of the stock ones waits for ten seconds or more, so they wait together.
 FULL = {Peer.OURS: _Size(60, 1), Peer.STOCK: _Size(1, 3)}
-QUICK = {Peer.OURS: _Size(5, 1), Peer.STOCK: _Size(1, 1)}
+QUICK = {Peer.OURS: _Size(2, 1), Peer.STOCK: _Size(1, 1)}
 
 
 async def measure(options: Options, progress: Progress) -> list[Measure]:
@@ -41,25 +41,38 @@ async def measure(options: Options, progress: Progress) -> list[Measure]:
         options: How to run; `rounds` is how often ours are measured.
         progress: Where to show how far it is.
     """
-    handover, goodbye, over = Samples(), Samples(), Samples()
+    left = {asked: Samples() for asked in ASKED}
+    over = Samples()
     async with servers(options.peers, Scene.DESKS) as running:
         for peer, server in running.items():
             size = (QUICK if options.quick else FULL)[peer]
             rounds = options.rounds or size.rounds if peer is Peer.OURS else size.rounds
             step = progress.add_task(f"handoff, {peer}", total=rounds)
             for _ in range(rounds):
-                both = [_leave(peer, server, asked, size.at_a_time) for asked in ASKED]
-                took = [await one for one in both] if peer is Peer.OURS else await asyncio.gather(*both)
-                handover.add_all(peer, took[0])
-                goodbye.add_all(peer, took[1])
+                await _leave_both_ways(peer, server, size.at_a_time, left)
                 if peer is Peer.OURS:  # a stock call is never over
                     over.add(peer, await _call_over(peer, server))
                 progress.advance(step)
     return [
-        *_measures("handover", handover, "from asking for it to the other task's activation"),
-        *_measures("goodbye", goodbye, "from asking for it until all that was said was heard"),
-        *_measures("call over", over, "from the last word heard to the closed socket; stock: never"),
+        *_measures("handover", left[HAND_OVER], "from asking for it to the other's activation"),
+        *_measures("goodbye", left[GOODBYE], "from asking for it until all was heard"),
+        *_measures("call over", over, "from the last word heard to the closed socket"),
     ]
+
+
+async def _leave_both_ways(
+    peer: Peer, server: Child, count: int, left: Mapping[str, Samples]
+) -> None:
+    """Hand over and say goodbye; those that take ten seconds wait together."""
+
+    async def leave(asked: str) -> None:
+        left[asked].add_all(peer, await _leave(peer, server, asked, count))
+
+    if peer is Peer.STOCK:
+        await asyncio.gather(*map(leave, ASKED))
+        return
+    for asked in ASKED:
+        await leave(asked)
 
 
 async def _leave(peer: Peer, server: Child, asked: str, count: int) -> list[float]:

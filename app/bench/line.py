@@ -10,9 +10,9 @@ from websockets.asyncio.client import connect
 
 from app.bench.calls import TIMEOUT_S, WINDOW, Counter, call
 from app.bench.child import Child, servers
+from app.bench.names import ASSISTANT, Scene
 from app.bench.options import Options
 from app.bench.report import Aim, Measure, Peer, Samples
-from app.bench.scenes import ASSISTANT, Scene
 
 # A few words, as a language model streams them.
 TEXT = "Acme Rocket Boots cost "
@@ -70,11 +70,9 @@ async def measure(
                 samples.add(peer, await _cpu_ms_per_1000(end, size.messages))
                 progress.advance(step)
         if profile is not None:
-            await ends[Peer.OURS].server.ask("write_profile", path=str(profile.absolute()))
+            await ends[Peer.OURS].server.ask("write_profile", path=str(profile))
     note = "server CPU for 1,000 texts in and 1,000 out, one session, no language model"
-    return [
-        Measure("1,000 texts echoed", "ms CPU", samples.medians(), aim=Aim(times=3), note=note)
-    ]
+    return [Measure("1,000 texts echoed", "ms CPU", samples.medians(), aim=Aim(times=3), note=note)]
 
 
 async def _cpu_ms_per_1000(end: _End, messages: int) -> float:

@@ -36,6 +36,13 @@ class PauseWatch:
             gc.callbacks.append(self._on_collection)
             self._watching = asyncio.create_task(self._watch(), name="pause-watch")
 
+    def stop(self) -> None:
+        """Watch no longer."""
+        if self._watching is not None:
+            gc.callbacks.remove(self._on_collection)
+            self._watching.cancel()
+            self._watching = None
+
     def as_dict(self) -> dict[str, float]:
         """Tell what was seen."""
         return {

@@ -207,5 +207,7 @@ def write_document(target: Path, text: str) -> None:
 def _number(value: float | None) -> str:
     if value is None:
         return ""
+    if value == int(value):
+        return f"{value:,.0f}"
     digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2 if abs(value) >= 0.1 else 3
     return f"{value:,.{digits}f}"

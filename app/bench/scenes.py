@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import Any
 
 from openai import AsyncOpenAI
@@ -12,16 +11,24 @@ from pipecat.bus.messages import BusFrameMessage, BusMessage
 from pipecat.frames.frames import Frame, LLMContextFrame, LLMTextFrame
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.llm_service import LLMService
+from pipecat.services.openai.base_llm import OpenAILLMSettings
 from pipecat.services.openai.llm import OpenAILLMService
 from pipecat.workers.base_worker import BaseWorker
 from pipecat.workers.llm import LLMWorker
 
 from agents import Recipe, SessionContext
+from app.bench.names import (
+    ASSISTANT,
+    GOODBYE,
+    GREETER,
+    HAND_OVER,
+    HELLO,
+    LAST_WORDS,
+    SUPPORT,
+    Scene,
+)
 from app.bench.stamps import stamp_in, stamped
 from app.services.language_models import SharedOpenAILLMService
-
-ASSISTANT = "assistant"
-GREETER, SUPPORT = "greeter", "support"
 
 # Of a service that is never called.
 DUMMY_KEY = "sk-none"
@@ -33,21 +40,7 @@ INSTRUCTION = "You are a friendly assistant. Keep responses brief, this is a voi
 WORDS_A_TURN = 10
 WORD_INTERVAL_S = 0.1
 
-# What the two desks are asked for, and what they say before they do it.
-HELLO = "hello"
-HAND_OVER, GOODBYE = "hand over", "goodbye"
-LAST_WORDS = ("one", "moment", "please")
-
 DOWN = FrameDirection.DOWNSTREAM
-
-
-class Scene(StrEnum):
-    """What a session holds."""
-
-    ECHO = "echo"  # a task without a pipeline that sends every frame back
-    MODEL = "model"  # a task with the real language model service, never called
-    VOICE = "voice"  # the same, and it answers every conversation with ten words in a second
-    DESKS = "desks"  # two tasks that hand over to each other and say goodbye
 
 
 class Echo(BaseWorker):
@@ -213,5 +206,5 @@ def _llm_worker(llm: Any) -> LLMWorker:
     return LLMWorker(ASSISTANT, llm=llm, bridged=())
 
 
-def _settings() -> OpenAILLMService.Settings:
-    return OpenAILLMService.Settings(system_instruction=INSTRUCTION)
+def _settings() -> OpenAILLMSettings:
+    return OpenAILLMSettings(system_instruction=INSTRUCTION)

@@ -13,26 +13,26 @@ from fastapi import FastAPI, WebSocket
 from pipecat.bus import BusFrameMessage
 from pipecat.workers.proxy.websocket import WebSocketProxyServer
 from pipecat.workers.runner import WorkerRunner
+from pydantic import SecretStr
+from uvicorn.loops.auto import auto_loop_factory
 
 from agents import Assistants
 from app.bench.control import Answer, Control, settle, usage
+from app.bench.names import CALLER, Scene
 from app.bench.pauses import PauseWatch, full_collection_s
 from app.bench.report import Peer
 from app.bench.scenes import (
     DUMMY_KEY,
     NOWHERE,
-    Scene,
     exports,
     leaves,
     recipe,
     stock_tasks,
 )
-from app.loopback import EmbeddedServer, started
 from app.logs import configure_logs
+from app.loopback import EmbeddedServer, started
 from app.server import running_server
 from app.settings import Settings
-
-CALLER = "caller"
 
 
 @contextlib.asynccontextmanager
@@ -44,7 +44,7 @@ async def our_server(scene: Scene) -> AsyncIterator[str]:
         tokens=(),
         default_assistant=scene.value,
         llm="openai",
-        openai_api_key=DUMMY_KEY,
+        openai_api_key=SecretStr(DUMMY_KEY),
         openai_base_url=NOWHERE,
         drain_timeout_s=1.0,
     )
@@ -155,7 +155,7 @@ def main() -> None:
     configure_logs("ERROR")
     peer, scene = Peer(sys.argv[1]), Scene(sys.argv[2])
     # uvicorn's own choice where uvicorn would make it, asyncio's own as `trunkline serve` has it.
-    factory = None if peer is Peer.OURS else uvicorn.Config(None).get_loop_factory()
+    factory = None if peer is Peer.OURS else auto_loop_factory()
     with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(_serve(control, _SERVERS[peer](scene)))
 
