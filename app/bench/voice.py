@@ -19,7 +19,7 @@ LIMIT_MS = 50.0
 # Fewer words than this in time means that the server does not keep up.
 ENOUGH = 0.98
 
-# A miss by less than this factor is tried once more, as the machine may have been busy with other work.
+# A miss by less than this factor is tried once more: the machine may have been busy otherwise.
 NEAR_MISS = 4.0
 
 # How closely the number is found.
