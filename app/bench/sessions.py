@@ -76,6 +76,7 @@ async def _set_up(server: Child, load: Child, size: _Size) -> dict[str, float]:
     busy = await server.ask("usage")
     after = await server.ask("settle")
     return {
+        "objects": (after["objects"] - before["objects"]) / size.set_up,
         "cpu_ms": (busy["cpu_s"] - before["cpu_s"]) * 1000 / size.set_up,
         "kilobytes": (after["resident_bytes"] - before["resident_bytes"]) / 1024 / size.set_up,
     }
@@ -106,6 +107,12 @@ def _measures(found: dict[str, dict[Peer, float]], full: int) -> list[Measure]:
     return [
         Measure("a session's set-up", "ms CPU", found["cpu_ms"], aim=Aim(times=4)),
         Measure("a session's memory", "kB", found["kilobytes"], aim=Aim(times=4)),
+        Measure(
+            "a session's objects",
+            "",
+            found["objects"],
+            note="those that a full collection looks at, which is what makes it long",
+        ),
         Measure(
             f"{full:,} opened, {AT_A_TIME} at a time",
             "a second",

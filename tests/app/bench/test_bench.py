@@ -72,6 +72,7 @@ async def test_sessions_are_set_up_and_used(tmp_path: Path) -> None:
         measures,
         "a session's set-up, ms CPU",
         "a session's memory, kB",
+        "a session's objects, ",
         "20 opened, 32 at a time, a second",
         "longest pause, opening, ms",
         "longest pause, in use, ms",
