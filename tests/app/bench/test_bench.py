@@ -74,8 +74,7 @@ async def test_sessions_are_set_up_and_used(tmp_path: Path) -> None:
         "a session's memory, kB",
         "a session's objects, ",
         "20 opened, 32 at a time, a second",
-        "longest pause, opening, ms",
-        "longest pause, in use, ms",
+        "longest pause, ms",
         "one more takes, ms",
         "texts back in, 99 %, ms",
     )
