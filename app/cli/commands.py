@@ -6,7 +6,10 @@ from typing import Annotated
 
 import typer
 
+from app.bench.commands import bench
 from app.cli import app
+
+app.add_typer(bench)
 
 AssistantOption = Annotated[
     str | None,
