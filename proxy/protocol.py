@@ -155,6 +155,9 @@ class TrunkLine:
             self._sender.rewind(hello.received)
         except SequenceError as error:
             return self._fail(error.code)
+        if resumed:
+            # The last one may have been lost with its connection, and the caller may wait for it.
+            self._control.append(self._acknowledgement())
         return [Opened(resumed)]
 
     def disconnected(self, code: int) -> list[Event]:
