@@ -287,7 +287,9 @@ class TrunkLine:
         if leaving is None:
             return []
         if not self._write(leaving):
-            return [Received(answer) for answer in self._crossing.undeliverable(leaving)]
+            instead = self._crossing.instead_of(leaving)
+            if instead is None or not self._write(instead):
+                return [Received(answer) for answer in self._crossing.undeliverable(leaving)]
         return self._overflow()
 
     def announce(self, names: tuple[str, ...]) -> list[Event]:
