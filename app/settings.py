@@ -65,6 +65,11 @@ class Settings(BaseSettings):
         daily_api_key: Daily's key, for the Daily transport.
         max_message_bytes: The largest message that a line takes.
         max_waiting_bytes: How much may wait for a caller that reads slowly.
+        window_bytes: How much a caller may send ahead of what the assistant has taken.
+        heartbeat_s: How long either end of a line is silent at most; after twice that, the other
+            end takes the connection for lost.
+        resume_window_s: How long a session waits for a caller whose connection was lost; 0 for not
+            at all.
         max_sessions: How many sessions the server holds at a time; more are refused.
         start_timeout_s: How long an assistant may take to be built and to start.
         drain_timeout_s: How long sessions may take to end when the server stops.
@@ -105,7 +110,10 @@ class Settings(BaseSettings):
     voice: str | None = None
 
     max_message_bytes: int = Field(default=4 * 1024 * 1024, ge=64 * 1024)
-    max_waiting_bytes: int = Field(default=2 * 1024 * 1024, ge=64 * 1024)
+    max_waiting_bytes: int = Field(default=1024 * 1024, ge=64 * 1024)
+    window_bytes: int = Field(default=256 * 1024, ge=16 * 1024, le=2**31)
+    heartbeat_s: float = Field(default=5.0, gt=0, le=600)
+    resume_window_s: float = Field(default=30.0, ge=0, le=86400)
     max_sessions: int = Field(default=1000, ge=1)
     start_timeout_s: float = Field(default=20.0, gt=0)
     drain_timeout_s: float = Field(default=8.0, gt=0)

@@ -36,14 +36,8 @@ from proxy.dialect import (
 from proxy.errors import LinkClosedError
 from proxy.filter import Filter
 from proxy.link import Link
+from proxy.parting import part
 from proxy.pump import Pump, Signals
-
-# After an end was said, the other side closes as soon as it has wound up. One that does not is
-# closed on.
-END_GRACE_S = 5.0
-
-# How long what waits in the outbox may take to go out before a close.
-DRAIN_TIMEOUT_S = 2.0
 
 # A peer that has read nothing for this long is gone or hostile; a mobile hand-over takes less.
 SEND_TIMEOUT_S = 10.0
@@ -124,6 +118,11 @@ class LineTask(BaseWorker):
     def connected(self) -> bool:
         """Whether a connection is up."""
         return self._pump is not None
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a connection was lost and another may carry on."""
+        return self._dialect is not None and self._dialect.state is LineState.DETACHED
 
     async def wait_disconnected(self) -> None:
         """Wait until the line is gone for good; returns at once if it is."""
@@ -379,29 +378,10 @@ class LineTask(BaseWorker):
         await super().stop()
 
     async def _finish_line(self) -> None:
-        dialect = self._dialect
-        if dialect is not None and self._attached and not self._gone.is_set():
-            await _within(DRAIN_TIMEOUT_S, self._signals.drained)
-            if dialect.ended and self._close_code is CloseCode.ENDED:
-                await self._await_peer(dialect)
+        if self._dialect is not None and self._attached:
+            ended = self._dialect.ended and self._close_code is CloseCode.ENDED
+            await part(self._dialect, self._signals, self._gone, ended=ended)
         pump, self._pump = self._pump, None
         if pump is not None:
             await pump.link.close(self._close_code)
         await self._over(LinkClosedError(self._close_code, "closed by this side"))
-
-    async def _await_peer(self, dialect: Dialect) -> None:
-        """Give the other side time to close after an end was said, or to come back for it."""
-        up = True
-        while True:
-            was_up, up = up, dialect.state is LineState.OPEN
-            if await _within(END_GRACE_S, self._gone) or (was_up and up):
-                return
-
-
-async def _within(timeout_s: float, event: asyncio.Event) -> bool:
-    try:
-        async with asyncio.timeout(timeout_s):
-            await event.wait()
-    except TimeoutError:
-        return False
-    return True

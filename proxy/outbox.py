@@ -45,6 +45,11 @@ class OutboxLimits:
     ample_bytes: int = 512 * 1024
     total_bytes: int = 1024 * 1024
 
+    @classmethod
+    def within(cls, total_bytes: int) -> "OutboxLimits":
+        """Return the bounds that go with a hard one."""
+        return cls(total_bytes // 4, total_bytes // 2, total_bytes)
+
 
 @dataclass(slots=True, eq=False)
 class Waiting:

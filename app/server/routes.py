@@ -14,6 +14,9 @@ from app.server.refusal import Refusal, TurnedAwayError
 from app.server.session import Caller, Session, SessionLimits
 from app.server.state import ServerState, state_of
 from app.settings import Settings
+from proxy import LineError
+from proxy.arrival import arrive
+from proxy.wire import SESSION_HEADER
 
 router = APIRouter()
 
@@ -91,19 +94,30 @@ async def assistants(
 @router.websocket("/ws")
 @router.websocket("/ws/{assistant}")
 async def session(websocket: WebSocket, state: State, assistant: str | None = None) -> None:
-    """Hold one session with an assistant."""
+    """Hold one session with an assistant, or carry on with one over a new connection."""
+    returning = SESSION_HEADER in websocket.headers
     try:
-        caller, recipe = _admit(websocket, state, assistant)
+        caller, recipe = _admit(websocket, state, assistant, returning=returning)
     except TurnedAwayError as turned_away:
         await websocket.send_denial_response(turned_away.refusal.response())
         return
+    # The slot is taken before the socket is accepted. Who comes back has one.
     held = Session(recipe, caller, state.roles, _limits(state.settings), state.builder)
-    state.sessions.add(held)
+    if not returning:
+        state.sessions.add(held)
     try:
-        await websocket.accept()
-        await held.run(websocket)
-    finally:
+        arrival = await arrive(websocket)
+    except (LineError, TimeoutError):
         state.sessions.remove(held)
+        return
+    except BaseException:
+        state.sessions.remove(held)
+        raise
+    if not arrival.returning and not returning:
+        await state.sessions.run(held, arrival)
+        return
+    state.sessions.remove(held)
+    await state.sessions.take_back(arrival, caller.principal)
 
 
 async def on_turned_away(request: Request, error: Exception) -> JSONResponse:
@@ -113,7 +127,7 @@ async def on_turned_away(request: Request, error: Exception) -> JSONResponse:
 
 
 def _admit(
-    websocket: WebSocket, state: ServerState, assistant: str | None
+    websocket: WebSocket, state: ServerState, assistant: str | None, *, returning: bool
 ) -> tuple[Caller, Recipe]:
     principal = state.door.admit(websocket)
     name = assistant or state.settings.default_assistant
@@ -123,7 +137,8 @@ def _admit(
     caller = Caller(principal, metadata_of(websocket))
     if state.sessions.draining:
         raise TurnedAwayError(_DRAINING)
-    if len(state.sessions) >= state.settings.max_sessions or not state.builder.can_build(recipe):
+    full = len(state.sessions) >= state.settings.max_sessions
+    if not returning and (full or not state.builder.can_build(recipe)):
         raise TurnedAwayError(_FULL)
     return caller, recipe
 
@@ -133,4 +148,7 @@ def _limits(settings: Settings) -> SessionLimits:
         start_timeout_s=settings.start_timeout_s,
         max_message_bytes=settings.max_message_bytes,
         max_waiting_bytes=settings.max_waiting_bytes,
+        window_bytes=settings.window_bytes,
+        heartbeat_s=settings.heartbeat_s,
+        resume_window_s=settings.resume_window_s,
     )

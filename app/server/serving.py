@@ -2,19 +2,19 @@
 
 import asyncio
 import contextlib
-import signal
 import socket
 from collections.abc import AsyncIterator, Callable
 
 from fastapi import FastAPI
-from loguru import logger
 from uvicorn import Config
 
 from agents import Assistants
 from app.errors import AppError
 from app.loopback import EmbeddedServer, started
 from app.server.factory import create_app
+from app.server.http_protocol import MAX_HEADER_BYTES, DoorProtocol
 from app.server.state import ServerState
+from app.server.stopping import LEAVE_TIMEOUT_S, leave, stop_on_signals
 from app.server.table import SessionTable
 from app.server.websocket_protocol import LineProtocol
 from app.settings import Settings
@@ -49,6 +49,8 @@ class SessionServer(EmbeddedServer):
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                http=DoorProtocol,
+                h11_max_incomplete_event_size=MAX_HEADER_BYTES,
                 ws=LineProtocol,
                 ws_max_size=settings.max_message_bytes,
                 ws_per_message_deflate=False,
@@ -74,14 +76,9 @@ class SessionServer(EmbeddedServer):
         return self.state.sessions
 
     def stop(self) -> None:
-        """Drain and stop; called again before that is done, stop at once."""
-        if self._draining is not None:
-            if not self.stopped.is_set():
-                logger.warning("Stopping at once")
-                self.should_exit = self.force_exit = True
-                self.stopped.set()
-            return
-        self._draining = asyncio.create_task(self._drain(), name="drain")
+        """Drain and stop; may be called again."""
+        if self._draining is None:
+            self._draining = asyncio.create_task(self._drain(), name="drain")
 
     async def _drain(self) -> None:
         try:
@@ -122,7 +119,11 @@ async def running_server(
 async def serve(
     settings: Settings, assistants: Assistants, *, on_listening: Callable[[str], None]
 ) -> None:
-    """Serve until the process is told to stop by SIGINT or SIGTERM.
+    """Serve until the process is told to stop by SIGINT or SIGTERM, and end it with 0.
+
+    Does not return: the process ends within `drain_timeout_s` and `LEAVE_TIMEOUT_S`, after every
+    caller was told, whatever the assistants are doing. To serve in a process that lives on, use
+    `running_server`.
 
     Args:
         settings: The settings.
@@ -133,22 +134,25 @@ async def serve(
         AppError: If the port cannot be had, or the server does not start.
     """
     loop = asyncio.get_running_loop()
-    async with running_server(settings, assistants) as (address, server):
-        signals = (signal.SIGINT, signal.SIGTERM)
-        for number in signals:
-            loop.add_signal_handler(number, server.stop)
-        on_listening(address)
-        try:
-            await server.stopped.wait()
-        finally:
-            for number in signals:
-                loop.remove_signal_handler(number)
+    asked = asyncio.Event()
+    timeout_s = settings.drain_timeout_s + LEAVE_TIMEOUT_S
+
+    def stop() -> None:
+        loop.call_soon_threadsafe(asked.set)
+
+    with stop_on_signals(stop, timeout_s):
+        async with running_server(settings, assistants) as (address, _):
+            on_listening(address)
+            await asked.wait()
+        leave()
 
 
 def _listen(settings: Settings) -> socket.socket:
     host = settings.listen_host
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio turns Nagle's algorithm off only where the protocol is named. With it, a message that
+    # follows another waits 40 ms for an acknowledgement.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, settings.port))

@@ -12,7 +12,6 @@ from loguru import logger
 from pipecat.registry.types import WorkerReadyData
 from pipecat.workers.base_worker import BaseWorker
 from pipecat.workers.runner import WorkerRunner
-from starlette.websockets import WebSocket
 
 from agents import GATEWAY, Recipe, SessionContext
 from app.server.building import Builder
@@ -20,8 +19,8 @@ from app.server.isolation import contained
 from app.server.states import LEGAL_MOVES, SessionState
 from app.services import Roles
 from proxy import CloseCode, DirectBus, ServerLineOptions, WebSocketProxyServerTask
+from proxy.arrival import Arrival
 from proxy.errors import LinkClosedError
-from proxy.link import ServerLink
 from proxy.outbox import OutboxLimits
 
 # A pipeline that is told to end or cancel does so within a second, unless a service in it hangs on
@@ -38,11 +37,17 @@ class SessionLimits:
         start_timeout_s: How long the assistant may take to become ready.
         max_message_bytes: The largest message that the line takes.
         max_waiting_bytes: How much may wait for a caller that reads slowly.
+        window_bytes: How much a caller may send ahead of what the assistant has taken.
+        heartbeat_s: How long either side is silent at most.
+        resume_window_s: How long the session waits for a caller whose connection was lost.
     """
 
     start_timeout_s: float
     max_message_bytes: int
     max_waiting_bytes: int
+    window_bytes: int
+    heartbeat_s: float
+    resume_window_s: float
 
 
 @dataclass(frozen=True)
@@ -87,16 +92,21 @@ class Session:
     _over: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _code: CloseCode = field(default=CloseCode.ENDED, init=False)
 
-    async def run(self, websocket: WebSocket) -> None:
+    @property
+    def told(self) -> bool:
+        """Whether the caller was told why the session ends, with the code of `end`."""
+        return self._over.is_set() and self.closed_with == self._code
+
+    async def run(self, arrival: Arrival) -> None:
         """Hold the conversation, and leave nothing behind however it ends.
 
         Args:
-            websocket: The caller's socket; it was accepted.
+            arrival: The caller.
         """
         with logger.contextualize(session=self.id[:8]), contained(self._on_exit):
             logger.info(f"Session starts: {self.recipe.name} for {self.caller.principal}")
             try:
-                await self._run(websocket)
+                await self._run(arrival)
             finally:
                 self._move(SessionState.ENDED)
                 lasted_s = time.monotonic() - self.started_at
@@ -113,17 +123,39 @@ class Session:
             self._code = code
             self._over.set()
 
-    async def _run(self, websocket: WebSocket) -> None:
+    def knows(self, arrival: Arrival, principal: str) -> bool:
+        """Tell whether a caller that comes back belongs to this session.
+
+        Args:
+            arrival: The caller.
+            principal: Who that is.
+        """
+        line = self._line
+        return line is not None and self.caller.principal == principal and line.knows(arrival)
+
+    async def resume(self, arrival: Arrival) -> None:
+        """Carry on over a new connection.
+
+        Args:
+            arrival: The caller; `knows` has agreed.
+        """
+        assert self._line is not None
+        with logger.contextualize(session=self.id[:8]), contained(self._on_exit):
+            await self._line.resume(arrival)
+
+    async def _run(self, arrival: Arrival) -> None:
         deadline = asyncio.get_running_loop().time() + self.limits.start_timeout_s
         tasks = await self._build(deadline)
         if tasks is None:
             self._move(SessionState.DRAINING)
-            await ServerLink(websocket).close(self._code)
+            await arrival.link.close(self._code)
             self.closed_with = self._code
             return
         runner = WorkerRunner(name=f"session-{self.id[:8]}", bus=DirectBus(), handle_sigint=False)
-        line = self._line = self._make_line(websocket, tasks)
+        line = self._line = self._make_line(arrival)
         line.add_event_handler("on_client_disconnected", self._on_disconnected)
+        line.add_event_handler("on_line_interrupted", self._on_interrupted)
+        line.add_event_handler("on_line_resumed", self._on_resumed)
         running = asyncio.create_task(self._hold(runner, line, tasks), name=runner.name)
         watching = asyncio.create_task(self._watch(runner, tasks, deadline))
         try:
@@ -187,6 +219,14 @@ class Session:
         self.closed_with = error.code
         self.end(CloseCode.ENDED)
 
+    def _on_interrupted(self, _: object, error: LinkClosedError) -> None:
+        if self.state is SessionState.READY:
+            self._move(SessionState.DETACHED)
+
+    def _on_resumed(self, *_: object) -> None:
+        if self.state is SessionState.DETACHED:
+            self._move(SessionState.READY)
+
     def _on_exit(self, error: BaseException) -> None:
         logger.error(f"A task of the session raised {type(error).__name__}, which ends the session")
         self.end(CloseCode.ASSISTANT_FAILED)
@@ -196,15 +236,19 @@ class Session:
             logger.error(f"The assistant did not start in {self.limits.start_timeout_s:g} s")
         self.end(CloseCode.START_TIMED_OUT)
 
-    def _make_line(self, websocket: WebSocket, tasks: list[BaseWorker]) -> WebSocketProxyServerTask:
+    def _make_line(self, arrival: Arrival) -> WebSocketProxyServerTask:
         return WebSocketProxyServerTask(
             GATEWAY,
-            websocket=websocket,
+            arrival=arrival,
             task_name=self.recipe.exports,
             options=ServerLineOptions(
                 allowed_frames=self.recipe.frames,
-                outbox=OutboxLimits(total_bytes=self.limits.max_waiting_bytes),
+                outbox=OutboxLimits.within(self.limits.max_waiting_bytes),
                 max_message_bytes=self.limits.max_message_bytes,
+                window_bytes=self.limits.window_bytes,
+                heartbeat_s=self.limits.heartbeat_s,
+                resume_window_s=self.limits.resume_window_s,
+                session=self.id,
             ),
         )
 
@@ -216,7 +260,7 @@ class Session:
         except TimeoutError:
             self._late()
             return
-        self._move(SessionState.READY)
+        self._move(SessionState.DETACHED if self._line_waits() else SessionState.READY)
         exported = [task for task in tasks if task.name in self.recipe.exports]
         stopped = [asyncio.create_task(task.wait()) for task in exported]
         try:
@@ -227,6 +271,9 @@ class Session:
         assert self._line is not None
         self.end(CloseCode.ENDED if self._line.ending else CloseCode.ASSISTANT_FAILED)
 
+    def _line_waits(self) -> bool:
+        return self._line is not None and self._line.interrupted
+
     async def _finish(
         self,
         runner: WorkerRunner,
@@ -234,8 +281,11 @@ class Session:
         line: WebSocketProxyServerTask,
     ) -> None:
         """End, then cancel, then abandon; each step is bounded."""
+        # An end that was said is kept for a caller who may come back for it.
+        waits = line.ending and line.interrupted
+        timeout_s = END_TIMEOUT_S + (self.limits.resume_window_s if waits else 0.0)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(END_TIMEOUT_S):
+            async with asyncio.timeout(timeout_s):
                 if not running.done():
                     await line.close(self._code)
                     await runner.cancel(reason="the session is over")

@@ -1,15 +1,58 @@
-"""uvicorn's WebSocket protocol, for peers that cannot be trusted to read or to say goodbye."""
+"""uvicorn's WebSocket protocol, for peers that cannot be trusted.
+
+They may read nothing, flood the connection with what costs them little, or leave without a word.
+What they may do is bounded here, before a message reaches the application:
+
+| bound | beyond it |
+|---|---|
+| `CONTROL_BURST` pings and pongs at once, `CONTROL_RATE_HZ` on average | close code 1008 |
+| `MAX_FRAGMENTS` frames a message | close code 1008 |
+| `HIGH_WATER_BYTES` unread by the peer | the application waits; after its deadline, an abort |
+| `SLICE_BYTES` parsed before other connections get their turn | the peer waits |
+| headers as `websockets` allows them (8 KiB a line, 128 lines) | HTTP 431 |
+"""
 
 import asyncio
 from typing import Any, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
 
+from app.server.token_bucket import TokenBucket
+from proxy.close_codes import CloseCode
 from proxy.link import ABORT_EXTENSION
 
 # A peer answers a close frame in one round trip. Afterwards its socket is dropped with whatever it
 # did not read; an orderly close would wait for it for as long as the kernel retries.
 CLOSE_TIMEOUT_S = 3.0
+
+# We ping every few seconds and so do clients; a hundred times that is no keepalive.
+CONTROL_BURST = 64
+CONTROL_RATE_HZ = 10.0
+
+# Browsers and libraries cut large messages into pieces of kilobytes. Pieces of nothing cost a peer
+# six bytes and us an object each.
+MAX_FRAGMENTS = 4096
+
+# Parsed in one go. The smallest frame is six bytes, so this is at most 5 ms, once.
+SLICE_BYTES = 4096
+
+# Parsed in one go from a peer whose frames are smaller than `SMALL_FRAME_BYTES` on average, before
+# others get their turn: less than a millisecond.
+BUSY_SLICE_BYTES = 512
+SMALL_FRAME_BYTES = 64
+
+# What a peer may leave unread before `send` waits: seconds of speech.
+HIGH_WATER_BYTES = 64 * 1024
+
+_HEADERS_TOO_LARGE = b"\r\n".join(
+    (
+        b"HTTP/1.1 431 Request Header Fields Too Large",
+        b"Connection: close",
+        b"Content-Length: 0",
+        b"\r\n",
+    )
+)
 
 
 class LineProtocol(WebSocketsSansIOProtocol):
@@ -20,6 +63,21 @@ class LineProtocol(WebSocketsSansIOProtocol):
         super().__init__(*args, **options)
         self.close_timeout = CLOSE_TIMEOUT_S
         self._abort_timer: asyncio.TimerHandle | None = None
+        self._unparsed = bytearray()
+        self._next_slice: asyncio.Handle | None = None
+        self._control = TokenBucket(CONTROL_BURST, CONTROL_RATE_HZ, self.loop.time)
+        self._frames_seen = 0
+        self._busy = False
+        self._failed = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take a connection over.
+
+        Args:
+            transport: The connection.
+        """
+        super().connection_made(transport)
+        self.transport.set_write_buffer_limits(high=HIGH_WATER_BYTES)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection.
@@ -29,7 +87,77 @@ class LineProtocol(WebSocketsSansIOProtocol):
         """
         if self._abort_timer is not None:
             self._abort_timer.cancel()
+        if self._next_slice is not None:
+            self._next_slice.cancel()
+        self._unparsed.clear()
+        if self.handshake_complete and self.conn.close_rcvd is None:
+            # uvicorn says 1005, which is a close frame without a code; here came none at all.
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": CloseCode.ABNORMAL})
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take in what came.
+
+        Args:
+            data: Bytes of the request, or after it of frames.
+        """
+        if self._failed:
+            return
+        if self.handshake_initiated:
+            self._unparsed += data
+            if self._next_slice is None:
+                self._parse()
+            return
+        super().data_received(data)
+        if not self.handshake_initiated:
+            # uvicorn hands over whole requests; `websockets` found this one's headers too large.
+            self.transport.write(_HEADERS_TOO_LARGE)
+            self.transport.close()
+
+    def handle_ping(self) -> None:
+        """Answer a ping, if there are not too many."""
+        if self._allow_control():
+            super().handle_ping()
+
+    def handle_pong(self, event: Frame) -> None:
+        """Take note of a pong, if there are not too many.
+
+        Args:
+            event: The frame.
+        """
+        if self._allow_control():
+            super().handle_pong(event)
+
+    def keepalive_timeout(self) -> None:
+        """Give up on a peer that answers no ping, and does not read that we do."""
+        super().keepalive_timeout()
+        if not self.disconnected and self._abort_timer is None:
+            self._abort_timer = self.loop.call_later(CLOSE_TIMEOUT_S, self.transport.abort)
+
+    def handle_cont(self, event: Frame) -> None:
+        """Add a piece to a message, if it has not too many.
+
+        Args:
+            event: The frame.
+        """
+        self._frames_seen += 1
+        if len(self.frames) >= MAX_FRAGMENTS:
+            self._fail("a message in too many pieces")
+        if not self._failed:
+            super().handle_cont(event)
+
+    def send_receive_event_to_app(self) -> None:
+        """Pass a whole message on to the application."""
+        self._frames_seen += 1
+        if not self._failed:
+            super().send_receive_event_to_app()
+
+    async def receive(self) -> Any:
+        """Return the next event for the application; what waits behind it is parsed only then."""
+        event = await super().receive()
+        if self._next_slice is None:
+            self._parse()
+        return event
 
     async def run_asgi(self) -> None:
         """Run the application, which may drop the connection at once."""
@@ -38,7 +166,7 @@ class LineProtocol(WebSocketsSansIOProtocol):
         try:
             await super().run_asgi()
         finally:
-            if not self.disconnected:
+            if not self.disconnected and self._abort_timer is None:
                 self._abort_timer = self.loop.call_later(CLOSE_TIMEOUT_S, self.transport.abort)
 
     async def send(self, message: Any) -> None:
@@ -48,7 +176,67 @@ class LineProtocol(WebSocketsSansIOProtocol):
             message: An ASGI message.
         """
         await super().send(message)
+        if message["type"] == "websocket.close" and self._next_slice is None:
+            # The answer to it may be in what was not parsed yet.
+            self._parse()
         refused = message["type"] == "websocket.http.response.body"
         if refused and not message.get("more_body", False):
             # The handshake is over; uvicorn would log an error for every refusal otherwise.
             self.handshake_complete = True
+
+    def _parse(self) -> None:
+        """Parse until the application has a message to take, or others should get their turn."""
+        self._next_slice = None
+        while self._unparsed and not self.read_paused and not self.transport.is_closing():
+            self._parse_slice()
+            if self._failed:
+                return
+            if self._unparsed and self._busy:
+                self._pause_reading()
+                self._next_slice = self.loop.call_soon(self._parse)
+                return
+        if not self._unparsed and not self.read_paused:
+            self._resume_reading()
+
+    def _parse_slice(self) -> None:
+        size = BUSY_SLICE_BYTES if self._busy else SLICE_BYTES
+        piece = bytes(self._unparsed[:size])
+        del self._unparsed[:size]
+        self._frames_seen = 0
+        super().data_received(piece)
+        self._busy = self._frames_seen * SMALL_FRAME_BYTES > size
+        if self._busy and self.close_sent:
+            # It was told to go, and floods instead of answering. The close timer runs.
+            self._failed = True
+            self._unparsed.clear()
+
+    def _allow_control(self) -> bool:
+        self._frames_seen += 1
+        if not self._failed and not self._control.take():
+            self._fail("too many pings")
+        return not self._failed
+
+    def _fail(self, reason: str) -> None:
+        """Close because of what came, and read the rest of it for a while without looking."""
+        self._failed = True
+        self._unparsed.clear()
+        self.stop_keepalive()
+        code = CloseCode.POLICY_VIOLATION
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.conn.fail(code, reason)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        if self.close_timer is None:
+            # Closed now, the kernel would answer unread bytes with a reset, and the peer would
+            # never see the close frame.
+            self.close_timer = self.loop.call_later(CLOSE_TIMEOUT_S, self.transport.abort)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+
+    def _pause_reading(self) -> None:
+        if self.transport.is_reading():
+            self.transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if not self.transport.is_closing() and not self.transport.is_reading():
+            self.transport.resume_reading()

@@ -20,6 +20,7 @@ class Relay:
         frozen: Pass nothing on, and say nothing: the network is gone without a FIN.
         connections: How many were made.
         cuts: How many were broken.
+        was_cut: Set with every cut.
     """
 
     target: int
@@ -28,6 +29,7 @@ class Relay:
     refusing: bool = False
     connections: int = 0
     cuts: int = 0
+    was_cut: asyncio.Event = field(default_factory=asyncio.Event)
     _thawed: asyncio.Event = field(default_factory=asyncio.Event)
     _open: "set[asyncio.StreamWriter]" = field(default_factory=set)
     _cut_after: int | None = None
@@ -54,6 +56,7 @@ class Relay:
     def cut(self) -> None:
         """Break every connection; what is under way is lost, in both directions."""
         self.cuts += bool(self._open)
+        self.was_cut.set()
         for writer in list(self._open):
             writer.transport.abort()
         self._open.clear()

@@ -65,8 +65,7 @@ async def test_an_outage_in_the_middle_of_an_answer_loses_and_repeats_nothing() 
         text = " ".join(f"word{number}" for number in range(200))
         relay.cut_after(800)
         talking = asyncio.create_task(say(caller, text))
-        while not relay.cuts:
-            await asyncio.sleep(0.01)
+        await within(relay.was_cut.wait())
         relay.refusing = True
         await asyncio.sleep(1.0)
         assert not talking.done()

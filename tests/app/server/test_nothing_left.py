@@ -44,7 +44,7 @@ async def server(assistants: Assistants) -> AsyncIterator[Server]:
             port=0,
             openai_api_key=openai.KEY,  # type: ignore[arg-type]
             openai_base_url=f"{url}/v1",
-            start_timeout_s=0.2,
+            start_timeout_s=1.5,
         )
         async with running_server(settings, assistants) as (address, running):
             yield Server(address, running, model)

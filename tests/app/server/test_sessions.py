@@ -21,7 +21,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from app.server.building import Builder
 from app.server.serving import SessionServer
-from app.server.session import Caller, Session, SessionLimits
+from app.server.session import Caller, Session
 from app.server.states import LEGAL_MOVES, SessionState
 from app.server.table import SessionTable
 from proxy import CloseCode
@@ -208,8 +208,7 @@ async def test_nothing_that_was_said_is_logged(running: Running) -> None:
 
 
 def test_a_session_moves_only_along_its_table() -> None:
-    limits = SessionLimits(start_timeout_s=1, max_message_bytes=1, max_waiting_bytes=1)
-    session = Session(None, Caller("x"), None, limits, Builder())  # type: ignore[arg-type]
+    session = Session(None, Caller("x"), None, None, Builder())  # type: ignore[arg-type]
     session._move(SessionState.DRAINING)
     session._move(SessionState.DRAINING)
     session._move(SessionState.ENDED)

@@ -1,0 +1,78 @@
+"""uvicorn's HTTP protocol, for peers that connect and never come to the point."""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+# A request arrives in one or two round trips. One that does not within this is a broken client, or
+# one that wants to hold our sockets.
+REQUEST_TIMEOUT_S = 10.0
+
+# The request line and all headers. A token, a cookie and a long query fit several times.
+MAX_HEADER_BYTES = 16 * 1024
+
+
+class DoorProtocol(H11Protocol):
+    """One connection, until it is a WebSocket.
+
+    The connection is dropped if a request is not there in time: the first one after the connection
+    was made, every further one after the answer to the one before it.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        """Prepare; see uvicorn's class."""
+        super().__init__(*args, **options)
+        self._request_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start waiting for a request.
+
+        Args:
+            transport: The connection.
+        """
+        super().connection_made(transport)
+        self._expect_request()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection.
+
+        Args:
+            exc: Why it was lost, or None.
+        """
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take in a part of a request.
+
+        Args:
+            data: What came.
+        """
+        super().data_received(data)
+        cycle: Any = self.cycle  # None before the first request
+        if cycle is not None and not cycle.response_complete:
+            self._stop_waiting()
+
+    def handle_websocket_upgrade(self, event: Any) -> None:
+        """Hand the connection over.
+
+        Args:
+            event: The request.
+        """
+        self._stop_waiting()
+        super().handle_websocket_upgrade(event)
+
+    def on_response_complete(self) -> None:
+        """Start waiting for the next request."""
+        self._stop_waiting()
+        self._expect_request()
+        super().on_response_complete()
+
+    def _expect_request(self) -> None:
+        self._request_timer = self.loop.call_later(REQUEST_TIMEOUT_S, self.transport.abort)
+
+    def _stop_waiting(self) -> None:
+        if self._request_timer is not None:
+            self._request_timer.cancel()
+            self._request_timer = None
