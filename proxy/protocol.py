@@ -213,6 +213,8 @@ class TrunkLine:
         resumed = self._handshake.peer is not None
         if not self._handshake.greeted(envelope):
             return self._fail(CloseCode.SESSION_GONE)
+        if not self.filter.remote:
+            return self._fail(CloseCode.PROTOCOL_ERROR)
         self._meet(envelope)
         self._sender.rewind(envelope.received)
         self.state = check_move(self.state, LineState.OPEN)
