@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from loguru import logger
 
+from proxy.bus.direct import DirectBus
 from proxy.close_codes import CloseCode
 from proxy.dialect import PeerEnded, Received
-from proxy.held import HeldMessages
+from proxy.held import LARGE_BYTES, HeldMessages
 
 if TYPE_CHECKING:
     from proxy.line_task import LineTask
@@ -46,6 +47,7 @@ class Delivery:
         self._room = asyncio.Event()
         self._delivering: asyncio.Task[None] | None = None
         self._open = False
+        self._busy = False
 
     def open(self) -> None:
         """Deliver from now on: the tasks that messages are for are ready."""
@@ -54,11 +56,21 @@ class Delivery:
             self._delivering = self._line.create_task(self._deliver(), "deliver")
 
     def put(self, event: Received | PeerEnded) -> None:
-        """Take in what is to be delivered.
+        """Take in what is to be delivered, and deliver it at once where nobody has to wait.
 
         Args:
             event: What the dialect said.
         """
+        if self._open and not self._waiting and not self._busy and isinstance(event, Received):
+            bus = self._line.bus
+            if (
+                isinstance(bus, DirectBus)
+                and event.weight_bytes < LARGE_BYTES
+                and bus.has_room(event.message.target)
+            ):
+                bus.hand(event.message, skip=self._line.name)
+                self._line.handled(event.size_bytes)
+                return
         self._waiting.append(event)
         if isinstance(event, Received):
             self._size_bytes += event.weight_bytes
@@ -83,12 +95,14 @@ class Delivery:
                 self._wake.clear()
                 await self._wake.wait()
             event = self._waiting.popleft()
+            self._busy = True
             try:
                 await self._deliver_one(event)
             except Exception:
                 logger.exception("A message that came could not be delivered")
                 await self._line.give_up(CloseCode.INTERNAL_ERROR)
                 return
+            self._busy = False
             count += 1
             if count % BURST == 0:
                 await asyncio.sleep(0)
@@ -101,7 +115,12 @@ class Delivery:
         if not fits and not await self._held.wait_room(HELD_TIMEOUT_S):
             await self._line.give_up(CloseCode.OVERLOADED)
         self._held.hold(event.message, event.weight_bytes)
-        await self._line.send_bus_message(event.message)
+        bus = self._line.bus
+        if isinstance(bus, DirectBus):
+            await bus.wait_room(event.message.target)
+            bus.hand(event.message, skip=self._line.name)
+        else:
+            await self._line.send_bus_message(event.message)
         self._size_bytes -= event.weight_bytes
         self._room.set()
         self._line.handled(event.size_bytes)

@@ -8,7 +8,7 @@ from loguru import logger
 
 from proxy.close_codes import CloseCode
 from proxy.delivery import Delivery
-from proxy.dialect import Dialect, Event
+from proxy.dialect import Dialect, Event, Received
 from proxy.errors import LinkClosedError
 from proxy.link import Link
 
@@ -102,8 +102,11 @@ class Pump:
             data = await self.link.receive()
             events = self._dialect.receive(data)
             self._signals.changed()
-            if events:
-                await act(events)
+            for event in events:
+                if type(event) is Received:
+                    delivery.put(event)
+                else:
+                    await act([event])
             if not self._dialect.windowed:
                 await delivery.wait_room()
             count += 1

@@ -18,6 +18,7 @@ from typing import Any, cast
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
+from app.server.batching import BatchingTransport
 from app.server.token_bucket import TokenBucket
 from proxy.close_codes import CloseCode
 from proxy.link import ABORT_EXTENSION
@@ -76,7 +77,8 @@ class LineProtocol(WebSocketsSansIOProtocol):
         Args:
             transport: The connection.
         """
-        super().connection_made(transport)
+        batching = BatchingTransport(cast(asyncio.Transport, transport), self.loop)
+        super().connection_made(batching)
         self.transport.set_write_buffer_limits(high=HIGH_WATER_BYTES)
 
     def connection_lost(self, exc: Exception | None) -> None:

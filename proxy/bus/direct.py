@@ -9,17 +9,19 @@ inactive fails at once.
 """
 
 import asyncio
-from collections import deque
-from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from loguru import logger
 from pipecat.bus.bus import WorkerBus
-from pipecat.bus.messages import BusJobRequestMessage, BusMessage, BusSystemMessage
+from pipecat.bus.messages import (
+    BusFrameMessage,
+    BusJobRequestMessage,
+    BusMessage,
+    BusSystemMessage,
+)
 from pipecat.bus.subscriber import BusSubscriber
-from pipecat.pipeline.worker import PipelineWorker
-from pipecat.workers.base_worker import BaseWorker
 
+from proxy.bus.mailbox import Lane, Mailbox
 from proxy.errors import LineError
 from proxy.jobs import UNREACHABLE, failure
 
@@ -32,45 +34,9 @@ MAX_WAITING = 10_000
 # Messages handled in one go before other tasks get their turn.
 BURST = 64
 
-# Workers whose handler ignores messages that are addressed to others. Any other handler may look
-# at them, as the proxy tasks do, and gets every message.
-_MIND_THEIR_OWN = (BaseWorker.on_bus_message, PipelineWorker.on_bus_message)
-
 
 class BusOverflowError(LineError):
     """A subscriber is too far behind to be sent more."""
-
-
-@runtime_checkable
-class Outlet(Protocol):
-    """A subscriber through which messages leave this bus."""
-
-    def offer(self, message: BusMessage) -> bool:
-        """Take a message at once, or say that it must wait its turn."""
-
-    def claims(self, name: str) -> bool:
-        """Tell whether a task of this name is to be reached through here."""
-
-
-@dataclass(slots=True)
-class _Lane:
-    """One queue of a subscriber and the task that empties it."""
-
-    waiting: deque[BusMessage] = field(default_factory=deque)
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
-    room: asyncio.Event = field(default_factory=asyncio.Event)
-    task: "asyncio.Task[None] | None" = None
-
-
-@dataclass(slots=True)
-class _Mailbox:
-    """A subscriber's two lanes: what it handles in order, and what overtakes."""
-
-    subscriber: BusSubscriber
-    sees_all: bool
-    outlet: Outlet | None
-    data: _Lane = field(default_factory=_Lane)
-    system: _Lane = field(default_factory=_Lane)
 
 
 class DirectBus(WorkerBus):
@@ -83,16 +49,18 @@ class DirectBus(WorkerBus):
             **options: Arguments of `WorkerBus`.
         """
         super().__init__(**options)
-        self._mailboxes: dict[str, _Mailbox] = {}
-        self._outlets: tuple[_Mailbox, ...] = ()
+        self._mailboxes: dict[str, Mailbox] = {}
+        self._outlets: tuple[Mailbox, ...] = ()
+        self._takes_frames: tuple[Mailbox, ...] = ()
+        self._takes_others: tuple[Mailbox, ...] = ()
 
     async def start(self) -> None:
         """Start delivering, first what was sent before."""
         self._running = True
         for mailbox in self._mailboxes.values():
             for lane in (mailbox.data, mailbox.system):
-                if lane.waiting:
-                    self._ensure_running(mailbox, lane)
+                if lane.waiting and lane.task is None:
+                    self._start(mailbox, lane)
 
     async def stop(self) -> None:
         """Stop delivering; what waits is forgotten."""
@@ -107,13 +75,8 @@ class DirectBus(WorkerBus):
             subscriber: Who is to receive messages.
         """
         if subscriber.name not in self._mailboxes:
-            handler = getattr(type(subscriber), "on_bus_message", None)
-            self._mailboxes[subscriber.name] = _Mailbox(
-                subscriber,
-                sees_all=handler not in _MIND_THEIR_OWN,
-                outlet=subscriber if isinstance(subscriber, Outlet) else None,
-            )
-            self._note_outlets()
+            self._mailboxes[subscriber.name] = Mailbox.of(subscriber)
+            self._sort()
 
     async def unsubscribe(self, subscriber: BusSubscriber) -> None:
         """Forget a subscriber and what waits for it.
@@ -123,11 +86,14 @@ class DirectBus(WorkerBus):
         """
         mailbox = self._mailboxes.pop(subscriber.name, None)
         if mailbox is not None:
-            self._note_outlets()
+            self._sort()
             await self._close(mailbox)
 
-    def _note_outlets(self) -> None:
-        self._outlets = tuple(box for box in self._mailboxes.values() if box.outlet is not None)
+    def _sort(self) -> None:
+        boxes = self._mailboxes.values()
+        self._outlets = tuple(box for box in boxes if box.outlet is not None)
+        self._takes_frames = tuple(box for box in boxes if box.frames)
+        self._takes_others = tuple(box for box in boxes if box.others)
 
     async def publish(self, message: BusMessage) -> None:
         """Deliver a message, and wait while a line that it is for is far behind.
@@ -152,36 +118,72 @@ class DirectBus(WorkerBus):
         Raises:
             BusOverflowError: If a receiver is too far behind. The others get the message.
         """
-        target = message.target
+        self.hand(message)
+
+    def hand(self, message: BusMessage, *, skip: str | None = None) -> None:
+        """Do what `on_message_received` does, for a subscriber that has seen the message.
+
+        Args:
+            message: The message.
+            skip: The subscriber's name.
+
+        Raises:
+            BusOverflowError: If a receiver is too far behind. The others get the message.
+        """
+        target, frame = message.target, isinstance(message, BusFrameMessage)
         full = None
-        for name, mailbox in self._mailboxes.items():
+        for mailbox in self._takes_frames if frame else self._takes_others:
+            name = mailbox.name
             if target is not None and target != name and not mailbox.sees_all:
+                continue
+            if name == skip or (frame and name == message.source and not mailbox.sees_own):
                 continue
             if not self._put(mailbox, message):
                 full = name
         if full is not None:
             raise BusOverflowError(f"{full} is {MAX_WAITING} messages behind")
         if isinstance(message, BusJobRequestMessage) and self._nobody_is(target):
-            self.on_message_received(failure(message, UNREACHABLE))
+            self.hand(failure(message, UNREACHABLE))
 
-    def _put(self, mailbox: _Mailbox, message: BusMessage) -> bool:
+    def has_room(self, target: str | None) -> bool:
+        """Tell whether a subscriber is not far behind.
+
+        Args:
+            target: Its name.
+        """
+        mailbox = self._mailboxes.get(target or "")
+        return mailbox is None or len(mailbox.data.waiting) <= HIGH_WATER
+
+    async def wait_room(self, target: str | None) -> None:
+        """Wait until a subscriber is not far behind, or gone.
+
+        Args:
+            target: Its name.
+        """
+        while not self.has_room(target):
+            lane = self._mailboxes[target or ""].data
+            lane.room.clear()
+            await lane.room.wait()
+
+    def _put(self, mailbox: Mailbox, message: BusMessage) -> bool:
         lane = mailbox.system if isinstance(message, BusSystemMessage) else mailbox.data
-        # What waits goes first.
-        if mailbox.outlet is not None and not lane.waiting and mailbox.outlet.offer(message):
+        # What waits, or is being handled, goes first.
+        idle = not lane.waiting and not lane.busy
+        if idle and mailbox.outlet is not None and mailbox.outlet.offer(message):
             return True
         if len(lane.waiting) >= MAX_WAITING:
             return False
         lane.waiting.append(message)
         lane.wake.set()
-        if self._running:
-            self._ensure_running(mailbox, lane)
+        if lane.task is None and self._running:
+            self._start(mailbox, lane)
         return True
 
-    def _concerns(self, mailbox: _Mailbox, message: BusMessage) -> bool:
+    def _concerns(self, mailbox: Mailbox, message: BusMessage) -> bool:
         """Tell whether whoever sends this should wait for that line."""
-        if mailbox.subscriber.name not in self._mailboxes or not self._running:
+        if mailbox.name not in self._mailboxes or not self._running:
             return False
-        if isinstance(message, BusSystemMessage) or message.source == mailbox.subscriber.name:
+        if isinstance(message, BusSystemMessage) or message.source == mailbox.name:
             return False
         target = message.target
         return target is None or (mailbox.outlet is not None and mailbox.outlet.claims(target))
@@ -192,19 +194,19 @@ class DirectBus(WorkerBus):
         outlets = (mailbox.outlet for mailbox in self._outlets)
         return not any(outlet is not None and outlet.claims(target) for outlet in outlets)
 
-    def _ensure_running(self, mailbox: _Mailbox, lane: _Lane) -> None:
-        if lane.task is None:
-            lane.task = self.create_task(
-                self._deliver(mailbox.subscriber, lane), f"deliver_{mailbox.subscriber.name}"
-            )
+    def _start(self, mailbox: Mailbox, lane: Lane) -> None:
+        lane.task = self.create_task(
+            self._deliver(mailbox.subscriber, lane), f"deliver_{mailbox.name}"
+        )
 
-    async def _deliver(self, subscriber: BusSubscriber, lane: _Lane) -> None:
+    async def _deliver(self, subscriber: BusSubscriber, lane: Lane) -> None:
         count = 0
         while True:
             while not lane.waiting:
                 lane.wake.clear()
                 await lane.wake.wait()
             message = lane.waiting.popleft()
+            lane.busy = True
             if len(lane.waiting) <= HIGH_WATER:
                 lane.room.set()
             try:
@@ -214,6 +216,7 @@ class DirectBus(WorkerBus):
                     self._unaccepted(subscriber, message)
             except Exception:
                 logger.exception(f"{subscriber.name} failed on a {type(message).__name__}")
+            lane.busy = False
             if self._mailboxes.get(subscriber.name) is None:
                 return  # its own handler took it off the bus
             count += 1
@@ -224,7 +227,7 @@ class DirectBus(WorkerBus):
         if isinstance(message, BusJobRequestMessage) and message.target == subscriber.name:
             self.on_message_received(failure(message, UNREACHABLE))
 
-    async def _close(self, mailbox: _Mailbox) -> None:
+    async def _close(self, mailbox: Mailbox) -> None:
         for lane in (mailbox.data, mailbox.system):
             lane.waiting.clear()
             lane.room.set()

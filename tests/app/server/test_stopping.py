@@ -28,7 +28,8 @@ class Busy(BaseWorker):
     async def on_activated(self, args):
         await super().on_activated(args)
         # So that the caller knows.
-        await self.send_bus_message(BusActivateWorkerMessage(source="assistant", target="acme@caller"))
+        told = BusActivateWorkerMessage(source="assistant", target="acme@caller")
+        await self.send_bus_message(told)
         await self.work()
 
 async def swallow():
