@@ -242,8 +242,8 @@ class TrunkLine:
             case FrameEnvelope() | MessageEnvelope():
                 return self._message(envelope, size_bytes)
             case Ready(tasks=tasks):
-                names = self._carrier.remote
-                return [PeerReady(tuple(names[task] for task in tasks if task < len(names)))]
+                names = self._carrier.named(tasks)
+                return [PeerReady(names)] if names else []
             case End(reason=reason):
                 return [PeerEnded(reason)]
             case Gap(lost=lost):

@@ -16,7 +16,7 @@ from pipecat.frames.frames import (
 )
 
 from proxy.close_codes import CloseCode
-from proxy.dialect import Direction, LineState, MustClose, Role
+from proxy.dialect import Direction, LineState, MustClose, PeerReady, Received, Role
 from proxy.errors import CodecError
 from proxy.filter import FROM_ASSISTANT, FROM_CALLER, DropReason, Filter
 from proxy.handshake import TrunkOptions
@@ -153,9 +153,21 @@ def test_a_caller_without_a_name_for_it_takes_the_names_that_the_assistant_gives
     line = caller_line(reserved=frozenset({"line"}))
     assert greeted(line, tasks=("greeter", CALLER, "line", "support"))
     assert line.filter.remote == ["greeter", "support"]
-    assert line.receive(encode(Ready(1, (0, 3))))[0].names == ("greeter", "support")
-    (event,) = line.receive(bytes([0x98, 3, 2, 7, 0x81, 17, 0xA1, 0x61, 0, 1, 0xC0, 0xC0]))
-    assert event.message.source == "greeter"  # the one with our own name is called after the first
+    assert line.receive(encode(Ready(1, (0, 3)))) == [PeerReady(("greeter", "support"))]
+    from_the_second = bytes([0x98, 3, 2, 7, 0x81, 17, 0xA1, 0x61, 0, 1, 0xC0, 0xC0])
+    (event,) = line.receive(from_the_second)
+    assert isinstance(event, Received)
+    assert event.message.source == "greeter"  # for want of a name that can be used
+
+
+def test_nobody_is_ready_because_somebody_without_a_name_is() -> None:
+    line = caller_line(reserved=frozenset({"line"}))
+    greeted(line, tasks=("greeter", CALLER, "line", "support"))
+    assert line.receive(encode(Ready(1, (1, 2, 4, 99)))) == []
+    line = caller_line("support")
+    greeted(line, tasks=("greeter", "support"))
+    assert line.receive(encode(Ready(1, (0,)))) == []
+    assert line.receive(encode(Ready(2, (1,)))) == [PeerReady(("support",))]
 
 
 def test_an_assistant_none_of_whose_names_can_be_used_is_no_peer() -> None:
