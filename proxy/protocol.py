@@ -168,9 +168,10 @@ class TrunkLine:
         handshake = self._handshake
         if handshake.peer is None or not may_resume(code) or not handshake.resume_window_s:
             return self.close()
+        if self.state is LineState.OPEN:  # and not when a dial came to nothing
+            self._lost_at = self._clock()
         if self.state is not LineState.DETACHED:
             self.state = check_move(self.state, LineState.DETACHED)
-            self._lost_at = self._clock()
         return []
 
     def close(self) -> list[Event]:
