@@ -71,6 +71,15 @@ class Carrier:
         self.remote = tuple(remote)
         self._remote_places = places
 
+    def named(self, places: Iterable[int]) -> tuple[str, ...]:
+        """Return the names of tasks of the other end, of those that have a name of their own here.
+
+        Args:
+            places: Their places in its list.
+        """
+        known = [(self.remote[place], place) for place in places if place < len(self.remote)]
+        return tuple(name for name, place in known if self._remote_places.get(name) == place)
+
     def wants(self, types: Iterable[type[Frame]]) -> tuple[Key, ...]:
         """Return the numbers or names of frame classes."""
         return tuple(map(self.codec.frame_key, types))

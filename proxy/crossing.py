@@ -20,7 +20,7 @@ from pipecat.processors.frame_processor import FrameDirection
 from proxy.dialect import Direction, Event, LineStats, Received, Role
 from proxy.filter import DropReason, Filter
 from proxy.flush import FlushLedger
-from proxy.jobs import UNREACHABLE, JobLedger, failure
+from proxy.jobs import UNREACHABLE, JobLedger, failure, failure_instead
 from proxy.redact import redacted
 
 # Messages of known form that had to be refused. An honest peer of another version may send a few
@@ -117,6 +117,14 @@ class Crossing:
                 return Arrived(replies=[self._probe(message, last_leg)])
             self._flushes.returning(message.frame)
         return Arrived(verdict.messages)
+
+    def instead_of(self, message: BusMessage) -> BusMessage | None:
+        """Say what is to be written in place of a message that could not be, or None.
+
+        Args:
+            message: What `leaving` gave.
+        """
+        return failure_instead(message)
 
     def undeliverable(self, message: BusMessage) -> list[BusMessage]:
         """Say what follows on this side from a message that could not be written after all.

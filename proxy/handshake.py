@@ -133,7 +133,7 @@ class Handshake:
 
     def knows(self, hello: Hello) -> bool:
         """Tell whether a caller that comes back belongs to this session."""
-        return self._key.fits(hello.session, hello.token)
+        return self._options.resume_window_s > 0 and self._key.fits(hello.session, hello.token)
 
     def confirm(self) -> None:
         """Note that the caller has the newest token: something else came after it."""

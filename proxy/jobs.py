@@ -15,11 +15,12 @@ from pipecat.bus.messages import (
 )
 from pipecat.pipeline.job_context import JobStatus
 
-# Jobs in flight in one direction of one line. A conversation has a handful.
+# Jobs of the other end in flight on one line. A conversation has a handful.
 MAX_JOBS = 1024
 
 UNREACHABLE = "the task cannot be reached"
 LINE_LOST = "the line was lost"
+UNSENDABLE = "the answer could not be sent"
 
 _ENDINGS = (BusJobResponseMessage, BusJobResponseUrgentMessage, BusJobStreamEndMessage)
 
@@ -38,6 +39,20 @@ def failure(request: BusJobRequestMessage, why: str) -> BusJobResponseMessage:
     return _failed(request.job_id, request.target, request.source, why)
 
 
+def failure_instead(answer: BusMessage) -> BusJobResponseMessage | None:
+    """Say what to send in place of an answer that could not be written.
+
+    Args:
+        answer: Any message.
+
+    Returns:
+        None if it is no answer that somebody waits for.
+    """
+    if not isinstance(answer, _ENDINGS):
+        return None
+    return _failed(answer.job_id, answer.source, str(answer.target), UNSENDABLE)
+
+
 @dataclass
 class JobLedger:
     """The jobs in flight on one line."""
@@ -45,13 +60,9 @@ class JobLedger:
     _asked: dict[_Job, str] = field(default_factory=dict)  # there, for a task here
     _serving: dict[_Job, str] = field(default_factory=dict)  # here, for a task there
 
-    def leaving(self, message: BusMessage) -> bool:
-        """Note a message that is about to cross to the other end.
-
-        Returns:
-            False if it is a request and too many are in flight.
-        """
-        return _note(message, self._asked, self._serving)
+    def leaving(self, message: BusMessage) -> None:
+        """Note a message that is about to cross to the other end."""
+        _note(message, self._asked, self._serving)
 
     def arriving(self, message: BusMessage) -> bool:
         """Note a message that came from the other end.
@@ -59,7 +70,10 @@ class JobLedger:
         Returns:
             False if it is a request and too many are in flight.
         """
-        return _note(message, self._serving, self._asked)
+        if isinstance(message, BusJobRequestMessage) and len(self._serving) >= MAX_JOBS:
+            return False
+        _note(message, self._serving, self._asked)
+        return True
 
     def settle(self) -> list[BusMessage]:
         """Answer every request of this side, and cancel the other side's; the line is gone.
@@ -80,16 +94,13 @@ class JobLedger:
         return messages
 
 
-def _note(message: BusMessage, requests: dict[_Job, str], answers: dict[_Job, str]) -> bool:
+def _note(message: BusMessage, requests: dict[_Job, str], answers: dict[_Job, str]) -> None:
     if isinstance(message, BusJobRequestMessage):
-        if len(requests) >= MAX_JOBS:
-            return False
         requests[message.job_id, str(message.target)] = message.source
     elif isinstance(message, BusJobCancelMessage):
         requests.pop((message.job_id, str(message.target)), None)
     elif isinstance(message, _ENDINGS):
         answers.pop((message.job_id, message.source), None)
-    return True
 
 
 def _failed(job_id: str, worker: str, requester: str, why: str) -> BusJobResponseMessage:

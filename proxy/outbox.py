@@ -94,7 +94,8 @@ class Outbox:
 
     def overflows(self) -> bool:
         """Tell whether more waits than the hard bound allows; one message always may."""
-        return self.size_bytes > self.limits.total_bytes and self._count > 1
+        messages = self._count - (self._gap is not None)
+        return self.size_bytes > self.limits.total_bytes and messages > 1
 
     @property
     def ample(self) -> bool:

@@ -157,6 +157,9 @@ class TrunkLine:
             self._sender.rewind(hello.received)
         except SequenceError as error:
             return self._fail(error.code)
+        if resumed:
+            # The last one may have been lost with its connection, and the caller may wait for it.
+            self._control.append(self._acknowledgement())
         return [Opened(resumed)]
 
     def disconnected(self, code: int) -> list[Event]:
@@ -167,9 +170,10 @@ class TrunkLine:
         handshake = self._handshake
         if handshake.peer is None or not may_resume(code) or not handshake.resume_window_s:
             return self.close()
+        if self.state is LineState.OPEN:  # and not when a dial came to nothing
+            self._lost_at = self._clock()
         if self.state is not LineState.DETACHED:
             self.state = check_move(self.state, LineState.DETACHED)
-            self._lost_at = self._clock()
         return []
 
     def close(self) -> list[Event]:
@@ -212,6 +216,8 @@ class TrunkLine:
         resumed = self._handshake.peer is not None
         if not self._handshake.greeted(envelope):
             return self._fail(CloseCode.SESSION_GONE)
+        if not self.filter.remote:
+            return self._fail(CloseCode.PROTOCOL_ERROR)
         self._meet(envelope)
         self._sender.rewind(envelope.received)
         self.state = check_move(self.state, LineState.OPEN)
@@ -241,8 +247,8 @@ class TrunkLine:
             case FrameEnvelope() | MessageEnvelope():
                 return self._message(envelope, size_bytes)
             case Ready(tasks=tasks):
-                names = self._carrier.remote
-                return [PeerReady(tuple(names[task] for task in tasks if task < len(names)))]
+                names = self._carrier.named(tasks)
+                return [PeerReady(names)] if names else []
             case End(reason=reason):
                 return [PeerEnded(reason)]
             case Gap(lost=lost):
@@ -288,7 +294,9 @@ class TrunkLine:
         if leaving is None:
             return []
         if not self._write(leaving):
-            return [Received(answer) for answer in self._crossing.undeliverable(leaving)]
+            instead = self._crossing.instead_of(leaving)
+            if instead is None or not self._write(instead):
+                return [Received(answer) for answer in self._crossing.undeliverable(leaving)]
         return self._overflow()
 
     def announce(self, names: tuple[str, ...]) -> list[Event]:

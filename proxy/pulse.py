@@ -101,6 +101,8 @@ class Pulse:
         if now - self._ticked > 2 * self.tick_s:
             # This process was busy elsewhere; what came meanwhile has not been read yet.
             self._heard = max(self._heard, now - self.tick_s)
+            if self._blocked is not None:
+                self._blocked = max(self._blocked, now - self.tick_s)
         self._ticked = now
         if self.silent:
             return CloseCode.PEER_SILENT

@@ -131,9 +131,11 @@ class StockLine:
         if self.state is LineState.CLOSED or self.ended:
             return []
         leaving = self._crossing.leaving(message)
-        if leaving is None or self._put(leaving):
-            return self._overflow()
-        return [Received(answer) for answer in self._crossing.undeliverable(leaving)]
+        if leaving is not None and not self._put(leaving):
+            instead = self._crossing.instead_of(leaving)
+            if instead is None or not self._put(instead):
+                return [Received(answer) for answer in self._crossing.undeliverable(leaving)]
+        return self._overflow()
 
     def announce(self, names: tuple[str, ...]) -> list[Event]:
         """Tell a stock peer with the registry message that it expects."""

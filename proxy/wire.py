@@ -33,7 +33,8 @@ Names = Annotated[tuple[Name, ...], Meta(min_length=1, max_length=64)]
 Wants = Annotated[tuple[Key, ...], Meta(max_length=1024)]
 Bytes = Annotated[int, Meta(ge=1024, le=2**31)]
 Seconds = Annotated[float, Meta(ge=0.0, le=86400.0)]
-Heartbeat = Annotated[float, Meta(gt=0.0, le=600.0)]
+# The other end looks at the clock a few times in each: a shorter one would keep it busy.
+Heartbeat = Annotated[float, Meta(ge=0.1, le=600.0)]
 Secret = Annotated[str, Meta(max_length=256)]
 Fields = dict[Key, Any]
 
@@ -238,6 +239,6 @@ def read_hello(data: bytes | str) -> Hello:
         envelope = _DECODER.decode(data if isinstance(data, bytes) else data.encode())
     except (msgspec.DecodeError, RecursionError, ValueError):
         raise CodecError("the first message is not a hello") from None
-    if not isinstance(envelope, Hello):
+    if not isinstance(envelope, Hello) or not all(map(str.isprintable, envelope.tasks)):
         raise CodecError("the first message is not a hello")
     return envelope

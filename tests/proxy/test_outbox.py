@@ -71,6 +71,15 @@ def test_one_message_may_always_wait_however_large() -> None:
     assert outbox.overflows()
 
 
+def test_a_large_message_may_wait_behind_the_place_of_others_too() -> None:
+    outbox = Outbox(OutboxLimits(total_bytes=20))
+    outbox.put(b"x" * 15, Kind.FRAME)
+    outbox.put(b"y" * 100, Kind.FRAME)
+    assert outbox.give_up_frames() == 1
+    assert not outbox.overflows()
+    assert drained(outbox) == [b"1 lost", b"y" * 100]
+
+
 def test_of_the_system_messages_only_the_lane_of_their_own_is_taken() -> None:
     outbox = Outbox()
     outbox.put(b"data", Kind.DATA)

@@ -20,12 +20,15 @@ from proxy.dialect import Direction, LineState
 from proxy.filter import CALLER_SUFFIX, DropReason
 from proxy.handshake import TrunkOptions
 from proxy.outbox import OutboxLimits
+from proxy.pulse import Patience
 from tests.proxy.memory_link import ASSISTANT, CALLER, End, MemoryLink
 
 SMALL = TrunkOptions(
     window_bytes=2048,
     max_message_bytes=64 * 1024,
     resume_window_s=86_000.0,
+    # A schedule may let the other end take nothing for as long as it likes.
+    patience=Patience(stall_s=86_000.0),
     outbox=OutboxLimits(media_bytes=3000, ample_bytes=4000, total_bytes=8000),
 )
 
