@@ -74,7 +74,8 @@ async def serve_on_loopback(app: Any) -> AsyncIterator[str]:
     Raises:
         ServiceError: If the server does not start.
     """
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # Without the protocol's name, asyncio does not turn Nagle's algorithm off.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     config = uvicorn.Config(
         app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1

@@ -11,14 +11,13 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import uvloop
-
 from app.bench.audio import INTERVAL_S
 from app.bench.control import Control, usage
 from app.bench.dialects import raw_caller
 from app.bench.raw_socket import RawSocket, open_socket
 from app.bench.report import Peer, percentile
 from app.logs import configure_logs
+from app.loops import run
 
 # Callers do not all speak at the same moment: audio and turns are spread over as many moments.
 TICK_S = 0.001
@@ -213,8 +212,7 @@ def main() -> None:
     control = Control()
     configure_logs("ERROR")
     load = Load(Peer(sys.argv[1]))
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_answer(control, load))
+    run(_answer(control, load))
 
 
 if __name__ == "__main__":
