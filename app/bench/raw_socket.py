@@ -65,6 +65,12 @@ class RawSocket(asyncio.Protocol):
             self._protocol.send_binary(data)
             self._flush()
 
+    def ping(self) -> None:
+        """Ask for a pong, as client halves do now and then; it is not waited for."""
+        if not self.gone.is_set():
+            self._protocol.send_ping(b"")
+            self._flush()
+
     def hang_up(self) -> None:
         """Close without waiting for the server."""
         if not self.gone.is_set() and self._transport is not None:
