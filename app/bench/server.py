@@ -35,6 +35,9 @@ from app.server import running_server
 from app.server.garbage import collecting_rarely
 from app.settings import Settings
 
+# More than any benchmark opens: what is measured is how many can be held, not how many may be.
+MAX_SESSIONS = 10_000
+
 
 @contextlib.asynccontextmanager
 async def our_server(scene: Scene) -> AsyncIterator[str]:
@@ -47,6 +50,7 @@ async def our_server(scene: Scene) -> AsyncIterator[str]:
         llm="openai",
         openai_api_key=SecretStr(DUMMY_KEY),
         openai_base_url=NOWHERE,
+        max_sessions=MAX_SESSIONS,
         drain_timeout_s=1.0,
     )
     async with (
