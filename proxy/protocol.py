@@ -321,11 +321,9 @@ class TrunkLine:
             return self._acknowledgement()
         sent = self._sender.sent
         data = self._sender.next()
-        if data is not None:
-            if self._sender.sent != sent:
-                self.stats.crossed(_OUT, len(data))
-            self._pulse.moved()
-        elif len(self._sender.outbox):
+        if data is not None and self._sender.sent != sent:
+            self.stats.crossed(_OUT, len(data))
+        elif data is None and len(self._sender.outbox):
             self._pulse.blocked()
         return data
 
