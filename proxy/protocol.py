@@ -271,7 +271,7 @@ class TrunkLine:
         if arrived.refused is not None:
             return self._refuse(arrived.refused)
         self.stats.crossed(_IN, size_bytes)
-        return arrived.events(size_bytes, weight_bytes)
+        return arrived.events(size_bytes, weight_bytes) or self._overflow()
 
     def _resend(self) -> list[Event]:
         """Send the last conversation whole; who asks for it too often is refused."""
