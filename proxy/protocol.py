@@ -257,7 +257,7 @@ class TrunkLine:
             message = self._carrier.read(envelope)
         except ContextMismatchError:
             self._put(encode(Resend(0)), Kind.DATA)
-            return []
+            return self._refuse(DropReason.CODEC)
         except RefusedEnvelopeError as refused:
             return self._refuse(refused.reason)
         except UnknownTypeError:
