@@ -15,6 +15,7 @@ from pipecat.bus.messages import (
     BusMessage,
     BusWorkerRegistryMessage,
 )
+from pipecat.frames.frames import Frame
 from pipecat.registry.types import WorkerRegistryEntry
 from pipecat.workers.base_worker import BaseWorker
 
@@ -205,6 +206,14 @@ class LineTask(BaseWorker):
             name: A name.
         """
         return not self._gone.is_set() and name in self._filter.remote
+
+    def stays(self, frame: type[Frame]) -> bool:
+        """Tell whether the other side does not want frames of this type.
+
+        Args:
+            frame: A class of frames.
+        """
+        return frame in self._filter.home
 
     def _outgoing(self, message: BusMessage) -> list[Event]:
         if self._gone.is_set():
