@@ -61,6 +61,55 @@ async def started(server: EmbeddedServer, serving: "asyncio.Task[None]") -> None
         raise ServiceError("the server did not start; its message is above")
 
 
+class LoopbackServer:
+    """An ASGI application on a free loopback port, served in the background.
+
+    Its port takes connections as soon as it is made: they wait until it is served.
+
+    Attributes:
+        url: The base URL, for example `http://127.0.0.1:40123`.
+    """
+
+    def __init__(self, app: Any) -> None:
+        """Take a port; nothing is served yet.
+
+        Args:
+            app: The application.
+        """
+        self._listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._listener.bind(("127.0.0.1", 0))
+        self._listener.listen()
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1
+        )
+        self._server = EmbeddedServer(config)
+        self._serving: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Serve from now on, unless it was stopped already; on the event loop."""
+        if self._server.should_exit:
+            return
+        serving = self._server.serve(sockets=[self._listener])
+        self._serving = asyncio.create_task(serving, name="loopback-server")
+
+    async def started(self) -> None:
+        """Wait until it is served.
+
+        Raises:
+            ServiceError: If the server does not start.
+        """
+        assert self._serving is not None
+        await started(self._server, self._serving)
+
+    async def stop(self) -> None:
+        """Stop serving and give the port back."""
+        self._server.should_exit = True
+        if self._serving is not None:
+            await asyncio.shield(self._serving)
+        self._listener.close()
+
+
 @contextlib.asynccontextmanager
 async def serve_on_loopback(app: Any) -> AsyncIterator[str]:
     """Serve an ASGI application on a free loopback port while the block runs.
@@ -74,17 +123,10 @@ async def serve_on_loopback(app: Any) -> AsyncIterator[str]:
     Raises:
         ServiceError: If the server does not start.
     """
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1
-    )
-    server = EmbeddedServer(config)
-    serving = asyncio.create_task(server.serve(sockets=[listener]), name="loopback-server")
+    server = LoopbackServer(app)
+    server.start()
     try:
-        await started(server, serving)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        await server.started()
+        yield server.url
     finally:
-        server.should_exit = True
-        await asyncio.shield(serving)
-        listener.close()
+        await server.stop()

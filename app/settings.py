@@ -14,13 +14,11 @@ from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.addresses import LOOPBACK_HOSTS, problem_of
 from app.errors import SettingsError
 
 PREFIX = "TRUNKLINE_"
 ENV_FILE = ".env"
-
-# Where a program may listen without a token.
-LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode]
@@ -58,6 +56,8 @@ class Settings(BaseSettings):
         daily_api_key: Daily's key, for the Daily transport.
         max_message_bytes: The largest message that a line takes.
         max_waiting_bytes: How much may wait for a caller that reads slowly.
+        llm_timeout_s: How long the language model may take to begin an answer, and how long it may
+            pause in it, before the caller hears an apology.
         start_timeout_s: How long an assistant may take to be built.
         drain_timeout_s: How long sessions may take to end when the server stops.
         log_level: The least important messages that are logged.
@@ -97,6 +97,7 @@ class Settings(BaseSettings):
 
     max_message_bytes: int = Field(default=4 * 1024 * 1024, ge=64 * 1024)
     max_waiting_bytes: int = Field(default=2 * 1024 * 1024, ge=64 * 1024)
+    llm_timeout_s: float = Field(default=15.0, gt=0)
     start_timeout_s: float = Field(default=20.0, gt=0)
     drain_timeout_s: float = Field(default=8.0, gt=0)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -106,6 +107,22 @@ class Settings(BaseSettings):
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("openai_base_url", "cartesia_base_url")
+    @classmethod
+    def _is_url(cls, value: str | None) -> str | None:
+        if value is not None and (problem := problem_of(value, ("https", "http"))):
+            raise ValueError(f"a base URL {problem}")
+        return value
+
+    @field_validator("deepgram_base_url")
+    @classmethod
+    def _is_address(cls, value: str | None) -> str | None:
+        # Deepgram's package takes a host without a scheme, too.
+        full = f"https://{value}" if value and "://" not in value else value
+        if full is not None and (problem := problem_of(full, ("https", "http", "wss", "ws"))):
+            raise ValueError(f"a base URL {problem}")
         return value
 
     @field_validator("log_level", mode="before")
