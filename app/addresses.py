@@ -2,7 +2,7 @@
 
 import ipaddress
 from collections.abc import Collection
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 # Where a program may listen without a token.
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -54,3 +54,22 @@ def is_loopback(url: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def line_of(url: str) -> tuple[str, str] | None:
+    """Take a URL of a line apart, as our servers lay them out.
+
+    Args:
+        url: For example `wss://host/voice/ws/acme`.
+
+    Returns:
+        The path in front of `/ws`, and the assistant's name or ""; None if the path is another.
+    """
+    steps = [unquote(step) for step in urlsplit(url).path.split("/") if step]
+    if steps[-2:-1] == ["ws"]:
+        before, name = steps[:-2], steps[-1]
+    elif steps[-1:] == ["ws"]:
+        before, name = steps[:-1], ""
+    else:
+        return None
+    return "".join(f"/{quote(step)}" for step in before), name

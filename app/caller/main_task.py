@@ -6,7 +6,7 @@ bridge.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pipecat.audio.vad.silero import SileroVADAnalyzer
@@ -23,6 +23,7 @@ from pipecat.processors.aggregators.llm_response_universal import (
 )
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.turns.user_turn_strategies import ExternalUserTurnStrategies
+from pipecat.utils.errors import ErrorCategory
 from pipecat.workers.runner import WorkerRunner
 
 MAIN_NAME = "caller"
@@ -30,6 +31,13 @@ MAIN_NAME = "caller"
 # The embedded recogniser and Smart Turn hear 16 kHz; 24 kHz is what the vendors' voices speak.
 AUDIO_IN_HZ = 16000
 AUDIO_OUT_HZ = 24000
+
+
+# What was said last is still to be heard when a caller hangs up.
+HANG_UP_TIMEOUT_S = 15.0
+
+# A person who presses Ctrl-C waits this long at most for each of two steps.
+GONE_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,19 @@ class Parts:
     watchers: Sequence[FrameProcessor] = field(default_factory=tuple)
 
 
+@dataclass(frozen=True)
+class Failure:
+    """A service that failed, on either side.
+
+    Attributes:
+        text: What to tell the caller; holds no text of an exception.
+        in_tool: Whether it was a tool of the assistant, which can still answer.
+    """
+
+    text: str
+    in_tool: bool = False
+
+
 @dataclass
 class MainTask:
     """The main task and the two ends of its conversation.
@@ -59,21 +80,29 @@ class MainTask:
         worker: The task.
         user: Says when the caller's turns begin and end, and what was said.
         assistant: The same for the assistant's turns.
+        on_failure: Called with every failure that is reported.
         problem: Why the task cannot go on, such as a recogniser whose key is wrong; None if it can.
     """
 
     worker: PipelineWorker
     user: LLMUserAggregator
     assistant: LLMAssistantAggregator
+    on_failure: Callable[[Failure], None] = lambda failure: None
     problem: str | None = None
 
     def __post_init__(self) -> None:
-        """Note which service gave up."""
+        """Note what fails, and which service gave up."""
 
         async def on_error(_: PipelineWorker, frame: ErrorFrame) -> None:
+            category = frame.category or ErrorCategory.UNKNOWN
+            # Frames of another process do not say who failed.
+            who = frame.processor.name if frame.processor is not None else "the assistant"
+            reason = category.value.replace("_", " ")
+            in_tool = category is ErrorCategory.APPLICATION
+            what = "a tool failed" if in_tool else f"a service failed ({reason})"
+            self.on_failure(Failure(f"{who}: {what}", in_tool))
             if frame.processor is not None and not frame.processor.is_usable:
-                category = frame.category.value if frame.category else "unknown"
-                self.problem = f"{frame.processor.name} can no longer do its job ({category})"
+                self.problem = f"{who} can no longer do its job ({reason})"
 
         self.worker.add_event_handler("on_pipeline_error", on_error)
 
@@ -135,6 +164,25 @@ async def run_conversation(runner: WorkerRunner, main: MainTask) -> None:
         await runner.run(auto_end=False)
     finally:
         ending.cancel()
+
+
+async def hang_up(
+    runner: WorkerRunner, running: "asyncio.Task[None]", *, at_once: bool = False
+) -> None:
+    """End a conversation from the caller's side; bounded, whatever the other side does.
+
+    Args:
+        runner: The caller's runner.
+        running: The task of `run_conversation`.
+        at_once: Drop what is still to be said, as somebody waits for the program to be gone.
+    """
+    if at_once:
+        await runner.cancel(reason="the caller is gone")
+    else:
+        await runner.end(reason="the caller hangs up")
+    await asyncio.wait({running}, timeout=GONE_TIMEOUT_S if at_once else HANG_UP_TIMEOUT_S)
+    running.cancel()
+    await asyncio.wait({running}, timeout=GONE_TIMEOUT_S)
 
 
 def _user_params(parts: Parts) -> LLMUserAggregatorParams:
