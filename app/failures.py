@@ -4,6 +4,7 @@ The text holds what its author did not think of: a key that was refused, a query
 said. The type and the places are source code.
 """
 
+import os
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,6 +46,9 @@ def _one(error: BaseException) -> str:
         for frame in reversed(traceback.extract_tb(error.__traceback__))
     ][:MAX_PLACES]
     described = type(error).__name__
+    if isinstance(error, OSError) and isinstance(error.errno, int) and error.errno > 0:
+        # The system's own sentence, without the file name or the address.
+        described += f" ({os.strerror(error.errno)})"
     if places:
         described += f" at {', from '.join(places)}"
     if isinstance(error, BaseExceptionGroup):

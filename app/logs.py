@@ -110,8 +110,14 @@ class _ToLoguru(logging.Handler):
         message = record.getMessage()
         words = words_of(record.name, record.funcName, record.pathname, record.lineno, message)
         origin = _Origin(f"{record.name}:{record.lineno}", words)
-        error = record.exc_info[1] if record.exc_info else None
+        error = (record.exc_info[1] if record.exc_info else None) or _exception_in(record)
         logger.bind(origin=origin).opt(exception=error).log(level, "{}", words)
+
+
+def _exception_in(record: logging.LogRecord) -> BaseException | None:
+    """Find the exception that somebody logged as if it were a message."""
+    given = record.args if isinstance(record.args, tuple) else ()
+    return next((value for value in (record.msg, *given) if isinstance(value, BaseException)), None)
 
 
 def _is_of(module: str | None, trusted: Sequence[str]) -> bool:

@@ -167,6 +167,16 @@ def test_a_group_of_exceptions_names_its_members(capsys: Capture) -> None:
     assert capsys.readouterr().err.endswith("Failed: ExceptionGroup of (OSError; ValueError)\n")
 
 
+def test_an_exception_that_is_logged_as_a_message_is_not_lost(capsys: Capture) -> None:
+    configure_logs("INFO")
+    logging.getLogger("uvicorn.error").error(OSError(98, SAID))
+    logging.getLogger("x").error("It failed: %s", ValueError(SAID))
+    shown = capsys.readouterr().err
+    assert "(withheld): OSError (Address already in use)" in shown
+    assert "It failed: %s: ValueError" in shown
+    assert "4242" not in shown
+
+
 async def test_a_task_that_nobody_waits_for_leaves_a_record(capsys: Capture) -> None:
     configure_logs("INFO")
 
