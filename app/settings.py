@@ -109,6 +109,16 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("token", "tokens")
+    @classmethod
+    def _fits_a_header(cls, value: Any) -> Any:
+        secrets = value if isinstance(value, tuple) else (value,)
+        for secret in secrets:
+            token = secret.get_secret_value() if secret is not None else ""
+            if not (token.isascii() and token.isprintable()) or " " in token:
+                raise ValueError("a token has only letters, digits and signs of ASCII, no spaces")
+        return value
+
     @field_validator("openai_base_url", "cartesia_base_url")
     @classmethod
     def _is_url(cls, value: str | None) -> str | None:
@@ -221,7 +231,8 @@ def _describe(detail: Any) -> str:
     field = str(detail["loc"][0]) if detail["loc"] else ""
     names = {variable_of(name): name for name in Settings.model_fields}
     variable = variable_of(field) if field in Settings.model_fields else field
-    return f"{variable if variable in names else field}: {detail['msg']}"
+    told = str(detail["msg"]).removeprefix("Value error, ")
+    return f"{variable if variable in names else field}: {told}"
 
 
 def _contradictions(settings: Settings) -> list[str]:
