@@ -27,7 +27,9 @@ def failure_of(error: BaseException) -> str:
         For example `ValueError at agents/acme/__init__.py:51 in greet, from app/cli/call.py:9 in
         run, after KeyError at ...`.
     """
-    return ", after ".join(_one(cause) for cause in _chain(error))
+    first, *causes = _chain(error)
+    told = [_one(first, MAX_PLACES), *(_one(cause, 1) for cause in causes)]
+    return ", after ".join(told)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -40,11 +42,11 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         current = current.__cause__ or (None if hidden else current.__context__)
 
 
-def _one(error: BaseException) -> str:
+def _one(error: BaseException, max_places: int) -> str:
     places = [
         f"{short_path(frame.filename)}:{frame.lineno} in {frame.name}"
         for frame in reversed(traceback.extract_tb(error.__traceback__))
-    ][:MAX_PLACES]
+    ][:max_places]
     described = type(error).__name__
     if isinstance(error, OSError) and isinstance(error.errno, int) and error.errno > 0:
         # The system's own sentence, without the file name or the address.
@@ -52,7 +54,7 @@ def _one(error: BaseException) -> str:
     if places:
         described += f" at {', from '.join(places)}"
     if isinstance(error, BaseExceptionGroup):
-        members = [_one(member) for member in error.exceptions[:MAX_MEMBERS]]
+        members = [_one(member, 1) for member in error.exceptions[:MAX_MEMBERS]]
         described += f" of ({'; '.join(members)})"
     return described
 

@@ -7,11 +7,30 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import uvicorn
+from loguru import logger
 
 from app.errors import ServiceError
 
 # A server with embedded services starts within a second; longer means that it never will.
 START_TIMEOUT_S = 60.0
+
+
+class _Reporting:
+    """An application whose start and end leave a record when they fail.
+
+    uvicorn is told of such a failure in one text, which no log may hold.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except Exception as error:
+            if scope["type"] == "lifespan":
+                logger.opt(exception=error).error("The server could not start, or end")
+            raise
 
 
 class EmbeddedServer(uvicorn.Server):
@@ -23,6 +42,7 @@ class EmbeddedServer(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config) -> None:
         """Prepare; see `uvicorn.Server`."""
+        config.app = _Reporting(config.app)
         super().__init__(config)
         self.listening = asyncio.Event()
 
@@ -30,6 +50,21 @@ class EmbeddedServer(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Capture nothing: whoever started this server also stops it."""
         yield
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until told to stop.
+
+        Args:
+            sockets: Sockets that are bound already.
+
+        Raises:
+            ServiceError: If the application or a socket cannot be started; uvicorn itself would end
+                the process from inside of it.
+        """
+        try:
+            await super().serve(sockets)
+        except SystemExit:
+            raise ServiceError("the server did not start; its message is above") from None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start listening and say so.

@@ -98,6 +98,8 @@ class MainTask:
             # Frames of another process do not say who failed.
             who = frame.processor.name if frame.processor is not None else "the assistant"
             reason = category.value.replace("_", " ")
+            if frame.exception is not None:
+                reason += f", {type(frame.exception).__name__}"
             in_tool = category is ErrorCategory.APPLICATION
             what = "a tool failed" if in_tool else f"a service failed ({reason})"
             self.on_failure(Failure(f"{who}: {what}", in_tool))

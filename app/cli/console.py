@@ -79,7 +79,9 @@ async def run_console(remote_url: str | None, token: str | None, assistant: str 
         The exit code.
     """
     what = wanted(remote_url, token, assistant)
-    configure_logs("ERROR" if what.settings.log_level == "INFO" else what.settings.log_level)
+    if what.settings.log_level == "INFO":
+        # A conversation is on the screen, and what fails is shown in it.
+        configure_logs("CRITICAL")
     person = sys.stdin.isatty()
     terminal = Terminal(what.assistant, prompt=person)
     err.print("[dim]Ctrl-C or Ctrl-D hangs up.[/]")

@@ -16,8 +16,10 @@ def ensure_free(port: int, host: str, otherwise: str) -> None:
         otherwise: What to do if it is taken.
 
     Raises:
-        AppError: If it is taken.
+        AppError: If it is taken, or no port.
     """
+    if not 0 <= port <= 65535:
+        raise AppError(f"there is no port {port}; ports are numbers up to 65535")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, OverflowError, UnicodeError):
