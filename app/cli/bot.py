@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import importlib.util
 import os
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -19,11 +20,15 @@ from app.errors import AppError, MissingExtraError
 from app.foreign import foreign
 from app.logs import quiet_uvicorn
 from app.services import Roles
+from app.services.packages import Role, missing_part
 from app.settings import ENV_FILE, Settings
 
 # Where Pipecat's runner listens unless it is told otherwise.
 DEFAULT_HOST = "localhost"
 DEFAULT_PORT = 7860
+
+# What a bot needs for every caller.
+SPEECH: tuple[Role, ...] = ("stt", "tts")
 
 HELP_OPTIONS = frozenset({"-h", "--help"})
 
@@ -59,6 +64,7 @@ def run_bot(
         where = shown_url(what.remote_url) if what.remote_url else f"{what.assistant}, right here"
         err.print(f"[bold green]This bot talks to {foreign(where)}[/]", soft_wrap=True)
         _ensure_port(options)
+        _ensure_speech(what.settings)
         _install(what)
     # An eval harness connects to the socket that the runner always has; Pipecat's own option for
     # it is deprecated.
@@ -91,15 +97,24 @@ def _import_runner(settings: Settings | None) -> Any:
     The runner itself looks for `.env` above its own file, and lets it override the environment.
     """
     given = dict(os.environ)
-    try:
-        from pipecat.runner import run
-    except ImportError:
-        raise MissingExtraError("Pipecat's runner", "webrtc") from None
+    # Pipecat always has the module; what it needs comes with the page.
+    if importlib.util.find_spec("pipecat_ai_prebuilt") is None:
+        raise MissingExtraError("Pipecat's runner", "webrtc")
+    from pipecat.runner import run
+
     os.environ.update(given)
     load_dotenv(ENV_FILE, override=False)
     if settings is not None and settings.daily_api_key is not None:
         os.environ["DAILY_API_KEY"] = settings.daily_api_key.get_secret_value()
     return run
+
+
+def _ensure_speech(settings: Settings) -> None:
+    """Tell what is missing before the first caller finds out."""
+    for role in SPEECH:
+        missing = missing_part(role, settings)
+        if missing is not None:
+            raise missing
 
 
 def _ensure_port(options: Sequence[str]) -> None:

@@ -1,7 +1,6 @@
 """`trunkline check`."""
 
 import asyncio
-import importlib.util
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -14,6 +13,7 @@ from app.errors import MissingExtraError, SettingsError
 from app.foreign import foreign
 from app.hosted import load_assistants
 from app.logs import configure_logs
+from app.services.packages import Role, missing_part
 from app.services.probes import probe_vendors, probe_voice
 from app.settings import Settings, load_settings, variable_of
 
@@ -106,17 +106,13 @@ def _check_assistants(settings: Settings, findings: Findings) -> None:
 
 
 def _check_packages(settings: Settings, findings: Findings) -> None:
-    """Look for the packages of the roles, without importing them."""
-    needed = {
-        "stt": ("deepgram", "deepgram")
-        if settings.stt_vendor == "deepgram"
-        else ("pocketsphinx", "embedded"),
-        "llm": ("openai", "openai" if settings.llm_vendor == "openai" else "embedded"),
-    }
-    for role, (module, extra) in needed.items():
-        if importlib.util.find_spec(module) is None:
-            asked_for = getattr(settings, role) != "auto" or extra != "embedded"
-            findings.missing(MissingExtraError(module, extra), asked_for=asked_for)
+    roles: tuple[Role, ...] = ("stt", "llm", "tts")
+    for role in roles:
+        missing = missing_part(role, settings)
+        if missing is not None:
+            chosen = getattr(settings, role) != "auto" or missing.extra != "embedded"
+            chosen = chosen or (role == "tts" and settings.voice is not None)
+            findings.missing(missing, asked_for=chosen)
 
 
 async def _check_vendors(settings: Settings, findings: Findings) -> None:
@@ -124,11 +120,9 @@ async def _check_vendors(settings: Settings, findings: Findings) -> None:
     asked, voice = await asyncio.gather(
         probe_vendors(settings), probe_voice(settings), return_exceptions=True
     )
-    if isinstance(voice, MissingExtraError):
-        asked_for = settings.tts != "auto" or settings.voice is not None
-        findings.missing(voice, asked_for=asked_for)
-        voice = []
     for found in (asked, voice):
-        if isinstance(found, BaseException):
+        # What is not installed was found without asking.
+        if isinstance(found, BaseException) and not isinstance(found, MissingExtraError):
             raise found
-        findings.wrong += found
+        if isinstance(found, list):
+            findings.wrong += found

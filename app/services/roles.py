@@ -84,8 +84,9 @@ class Roles:
             return vendors.cartesia_tts(self.settings, voice)
         from app.embedded.tts import EmbeddedTTSService
 
+        service = EmbeddedTTSService(voice=voice or self.settings.voice)
         self._announce("the voice")
-        return EmbeddedTTSService(voice=voice or self.settings.voice)
+        return service
 
     def stt(self, phrases: tuple[str, ...] = ()) -> STTService:
         """Make a recogniser.
@@ -97,8 +98,9 @@ class Roles:
             return vendors.deepgram_stt(self.settings)
         from app.embedded.sphinx_stt import SphinxSTTService
 
+        service = SphinxSTTService(phrases)
         self._announce("the recogniser (PocketSphinx)")
-        return SphinxSTTService(phrases)
+        return service
 
     def _language_models(self) -> "LanguageModels":
         """Return what makes language models, started with the first one; from any thread."""
