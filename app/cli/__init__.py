@@ -3,6 +3,7 @@
 import contextlib
 import io
 import sys
+from pathlib import Path
 
 import typer
 from loguru import logger
@@ -55,6 +56,9 @@ def main() -> None:
             stream.reconfigure(errors="replace")
     configure_logs()
     catch_strays()
+    # Modules with assistants may lie where the program is started; nothing there hides a package.
+    with contextlib.suppress(FileNotFoundError):
+        sys.path.append(str(Path.cwd()))
     from app.cli import commands  # noqa: F401  # registers the commands
 
     try:

@@ -1,16 +1,18 @@
 """`check` and `voices`: what is set, what is wrong, what there is to choose."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+import agents.acme
 from agents import Say
 from app.loopback import serve_on_loopback
 from app.services import probes
 from app.settings import Settings
-from tests.app.cli.programs import run
+from tests.app.cli.programs import ended, environment, run
 from tests.emulators import cartesia, deepgram, openai
 from tests.emulators.cartesia import CartesiaEmulator
 from tests.emulators.deepgram import DeepgramEmulator
@@ -177,6 +179,26 @@ async def test_everything_wrong_is_listed(tmp_path: Path) -> None:
     assert finished.code == 1
     assert "there is no assistant 'nobody'" in finished.err
     assert "Cartesia cannot be reached" in finished.err
+
+
+async def test_a_module_in_the_current_folder_is_found_by_the_installed_program(
+    tmp_path: Path,
+) -> None:
+    source = Path(agents.acme.__file__).read_text().replace('"acme",', '"mine",')
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "my_assistants.py").write_text(source)
+    further = {"TRUNKLINE_ASSISTANT_MODULES": "my_assistants"}
+    checking = await asyncio.create_subprocess_exec(
+        Path(sys.executable).parent / "trunkline",
+        "check",
+        env=environment(tmp_path, further),
+        cwd=tmp_path / "mine",
+        stderr=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    async with ended(checking):
+        _, told = await within(checking.communicate(), 60)
+    assert checking.returncode == 0, told
 
 
 async def test_voices_of_the_vendor_are_listed(tmp_path: Path, vendor: dict[str, str]) -> None:
