@@ -202,7 +202,7 @@ async def test_a_model_that_fails_in_this_process_is_shown_too() -> None:
     async with Roles.open(Settings(), Assistants([broken_model])) as roles:
         result, screen = await talk(LocalAssistant(broken_model, roles), "hello")
     assert result.error == "the assistant did not answer"
-    assert "a service failed (server)" in screen.problems[0]
+    assert "a service failed (server, InternalServerError)" in screen.problems[0]
     assert "secret" not in screen.problems[0]
 
 
