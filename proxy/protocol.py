@@ -261,7 +261,7 @@ class TrunkLine:
             message = self._carrier.read(envelope)
         except ContextMismatchError:
             self._outflow.put(encode(Resend(0)), Kind.DATA)
-            return []
+            return self._refuse(DropReason.CODEC)
         except RefusedEnvelopeError as refused:
             return self._refuse(refused.reason)
         except UnknownTypeError:
@@ -275,7 +275,7 @@ class TrunkLine:
         if arrived.refused is not None:
             return self._refuse(arrived.refused)
         self.stats.crossed(_IN, size_bytes)
-        return arrived.events(size_bytes, weight_bytes)
+        return arrived.events(size_bytes, weight_bytes) or self._overflow()
 
     def _resend(self) -> list[Event]:
         """Send the last conversation whole; who asks for it too often is refused."""
@@ -323,11 +323,9 @@ class TrunkLine:
             return self._acknowledgement()
         sent = self._sender.sent
         data = self._sender.next()
-        if data is not None:
-            if self._sender.sent != sent:
-                self.stats.crossed(_OUT, len(data))
-            self._pulse.moved()
-        elif len(self._sender.outbox):
+        if data is not None and self._sender.sent != sent:
+            self.stats.crossed(_OUT, len(data))
+        elif data is None and len(self._sender.outbox):
             self._pulse.blocked()
         return data
 

@@ -91,7 +91,7 @@ class Sender:
             handled_bytes: How much of what was sent it has handled.
 
         Returns:
-            Whether it has come further.
+            Whether it has handled more.
 
         Raises:
             SequenceError: If that cannot be.
@@ -102,7 +102,6 @@ class Sender:
         self._handled_bytes = max(handled_bytes, self._handled_bytes)
         while self.acknowledged < received:
             self._unacknowledged.popleft()
-            moved = True
         return moved
 
     def rewind(self, received: int) -> None:

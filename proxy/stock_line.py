@@ -199,7 +199,7 @@ class StockLine:
         if arrived.refused is not None:
             return self._refuse(arrived.refused)
         self.stats.crossed(_IN, size_bytes)
-        return arrived.events(size_bytes, size_bytes)
+        return arrived.events(size_bytes, size_bytes) or self._overflow()
 
     def _peer_ready(self, message: BusWorkerRegistryMessage) -> list[Event]:
         names = [entry.name for entry in message.workers]

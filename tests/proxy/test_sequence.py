@@ -69,7 +69,7 @@ class TestSender:
         for _ in range(4):
             one.put(blank(60), Kind.DATA)
         assert written(one) == [1, 2]
-        assert one.acknowledge(2, 0)
+        assert not one.acknowledge(2, 0)
         assert one.acknowledged == 2
         assert one.next() is None
         assert one.acknowledge(2, 60)

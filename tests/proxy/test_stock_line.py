@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 from loguru import logger
@@ -46,6 +47,7 @@ from proxy.dialect import (
     check_move,
 )
 from proxy.filter import FROM_ASSISTANT, FROM_CALLER, DropReason, Filter
+from proxy.jobs import MAX_JOBS
 from proxy.outbox import OutboxLimits
 from proxy.stock_line import StockLine
 
@@ -381,3 +383,15 @@ def test_a_lost_line_answers_the_jobs_of_both_sides() -> None:
     assert isinstance(cancel, BusJobCancelMessage)
     assert (cancel.job_id, cancel.source, cancel.target) == ("theirs", "acme", "assistant")
     assert line.close() == []
+
+
+def test_a_flood_of_jobs_is_answered_until_too_much_waits() -> None:
+    line = assistant_end(limits=OutboxLimits(total_bytes=20_000))
+    request = BusJobRequestMessage(source="acme", target="assistant", job_id="1")
+    codes: list[object] = []
+    for number in range(MAX_JOBS + 200):
+        codes += line.receive(CODEC.encode(replace(request, job_id=str(number))))[-1:]
+    assert codes[MAX_JOBS] == MustClose(CloseCode.PEER_TOO_SLOW)
+    answer = next(outgoing(line))
+    assert isinstance(answer, BusJobResponseMessage)
+    assert (answer.job_id, answer.status) == (str(MAX_JOBS), JobStatus.FAILED)
