@@ -6,12 +6,19 @@ from pipecat.bus.messages import BusFrameMessage, BusMessage
 from pipecat.frames.frames import Frame, LLMContextFrame
 from pipecat.processors.frame_processor import FrameDirection
 
+from proxy.codec.plan import Template
 from proxy.codec.trunk import TrunkCodec, write_envelope
 from proxy.errors import CodecError
 from proxy.filter import DropReason, Filter
 from proxy.wire import FrameEnvelope, Key, MessageEnvelope
 
 _DIRECTIONS = (FrameDirection.DOWNSTREAM, FrameDirection.UPSTREAM)
+
+# Building one message from another takes a third of the time that its constructor takes.
+_MESSAGE = Template(
+    BusFrameMessage,
+    vars(BusFrameMessage(source="", frame=Frame(), direction=FrameDirection.DOWNSTREAM)),
+)
 
 
 class RefusedEnvelopeError(CodecError):
@@ -51,6 +58,8 @@ class Carrier:
         self._filter = filter_
         self._places = {name: place for place, name in enumerate(filter_.exported)}
         self._remote_places: dict[str, int] = {}
+        # Of the frames in the table, those that came before.
+        self._refusals: dict[Key, DropReason | None] = {}
 
     def meet(self, remote: Sequence[str], places: dict[str, int]) -> None:
         """Learn the other end's tasks.
@@ -124,18 +133,27 @@ class Carrier:
         return size_bytes
 
     def _read_frame(self, envelope: FrameEnvelope) -> BusFrameMessage:
-        cls = self.codec.frame_class(envelope.frame)
-        refused = DropReason.TYPE if cls is None else self._filter.inbound_frames.judge(cls)
+        key = envelope.frame
+        refused = self._refusals[key] if key in self._refusals else self._judge(key)
         if refused is not None:
             raise RefusedEnvelopeError(refused)
         target = envelope.target
-        return BusFrameMessage(
-            source=_at(self.remote, envelope.source),
-            target=None if target is None else _at(self._filter.exported, target),
-            frame=self.codec.unpack_frame(envelope.frame, envelope.fields),
-            direction=_DIRECTIONS[envelope.direction],
-            bridge=envelope.bridge,
-        )
+        made, held = _MESSAGE.make()
+        held["source"] = _at(self.remote, envelope.source)
+        held["target"] = None if target is None else _at(self._filter.exported, target)
+        held["frame"] = self.codec.unpack_frame(key, envelope.fields)
+        held["direction"] = _DIRECTIONS[envelope.direction]
+        held["bridge"] = envelope.bridge
+        message: BusFrameMessage = made
+        return message
+
+    def _judge(self, key: Key) -> DropReason | None:
+        cls = self.codec.frame_class(key)
+        if cls is None:
+            return DropReason.TYPE
+        refused = self._filter.inbound_frames.judge(cls)
+        self._refusals[key] = refused
+        return refused
 
 
 def _at(names: Sequence[str], place: int) -> str:

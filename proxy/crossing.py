@@ -53,6 +53,8 @@ class Arrived:
             weight_bytes: How much memory it is worth, about.
         """
         last = len(self.messages) - 1
+        if last == 0:
+            return [Received(self.messages[0], size_bytes, weight_bytes)]
         return [
             Received(message, size_bytes if place == last else 0, weight_bytes)
             for place, message in enumerate(self.messages)

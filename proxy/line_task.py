@@ -15,6 +15,7 @@ from pipecat.bus.messages import (
     BusMessage,
     BusWorkerRegistryMessage,
 )
+from pipecat.frames.frames import Frame
 from pipecat.registry.types import WorkerRegistryEntry
 from pipecat.workers.base_worker import BaseWorker
 
@@ -45,6 +46,8 @@ SEND_TIMEOUT_S = 10.0
 # Messages of this side kept until there is a line; a conversation begins with a handful.
 MAX_EARLY = 1000
 
+_EVENTS = ("on_line_interrupted", "on_line_resumed", "on_remote_ready", "on_resume_gap")
+
 
 class LineTask(BaseWorker):
     """One end of a line as a worker on a bus.
@@ -56,6 +59,7 @@ class LineTask(BaseWorker):
       Once.
     - on_line_interrupted: A connection is lost and the session is not; gets the `LinkClosedError`.
     - on_line_resumed: The session goes on over a new connection; gets the `Link`.
+    - on_remote_ready: Tasks of the other side are ready to be addressed; gets their names.
     - on_resume_gap: Frames are missing, because they could not be kept until the line was back;
       gets the `ResumeGap`.
     """
@@ -87,9 +91,7 @@ class LineTask(BaseWorker):
         self._closing: asyncio.Task[None] | None = None
         self._close_code = CloseCode.ENDED
         self._end_heard = False  # from the other side
-        for event in (self.connected_event, self.disconnected_event):
-            self._register_event_handler(event)
-        for event in ("on_line_interrupted", "on_line_resumed", "on_resume_gap"):
+        for event in (self.connected_event, self.disconnected_event, *_EVENTS):
             self._register_event_handler(event)
 
     @property
@@ -206,6 +208,14 @@ class LineTask(BaseWorker):
         """
         return not self._gone.is_set() and name in self._filter.remote
 
+    def stays(self, frame: type[Frame]) -> bool:
+        """Tell whether the other side does not want frames of this type.
+
+        Args:
+            frame: A class of frames.
+        """
+        return frame in self._filter.home
+
     def _outgoing(self, message: BusMessage) -> list[Event]:
         if self._gone.is_set():
             return []
@@ -307,6 +317,7 @@ class LineTask(BaseWorker):
 
     async def _register_remote(self, names: tuple[str, ...]) -> None:
         """Make the other side's tasks known to this side's runner, so that they can be awaited."""
+        await self._call_event_handler("on_remote_ready", names)
         await self.send_bus_message(
             BusWorkerRegistryMessage(
                 source=self.name,

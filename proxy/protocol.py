@@ -11,8 +11,7 @@ from collections import deque
 from collections.abc import Callable
 
 from loguru import logger
-from pipecat.bus.messages import BusFrameMessage, BusMessage
-from pipecat.frames.frames import InterruptionFrame, LLMContextFrame
+from pipecat.bus.messages import BusMessage
 
 from proxy.carrier import Carrier, RefusedEnvelopeError
 from proxy.close_codes import CloseCode, may_resume
@@ -35,7 +34,8 @@ from proxy.dialect import (
 from proxy.errors import CodecError, UnknownTypeError
 from proxy.filter import DropReason, Filter
 from proxy.handshake import Handshake, TrunkOptions
-from proxy.outbox import Kind, kind_of
+from proxy.outbox import Kind
+from proxy.outflow import Outflow
 from proxy.pulse import Pulse
 from proxy.sequence import Receiver, Sender, SequenceError
 from proxy.wire import (
@@ -103,9 +103,11 @@ class TrunkLine:
         self._receiver = Receiver(self._options.window_bytes, self._options.max_message_bytes)
         self._control: deque[bytes] = deque()
         self._handshake = Handshake(session, filter_, self._carrier, self._options)
-        self._peer_max_bytes = self._options.max_message_bytes
-        self._last_context: BusFrameMessage | None = None
+        self._outflow = Outflow(
+            self._carrier, self._sender, self.stats, self._options.max_message_bytes
+        )
         self._failed = False
+        self._unconfirmed = False
         self._lost_at = 0.0
 
     @property
@@ -149,6 +151,7 @@ class TrunkLine:
         """
         resumed = self._handshake.peer is not None
         self.state = check_move(self.state, LineState.OPEN)
+        self._unconfirmed = True
         self._begin(self._handshake.welcome(hello, self._receiver.received))
         self._meet(hello)
         try:
@@ -179,8 +182,7 @@ class TrunkLine:
         if self.state is not LineState.CLOSED:
             self.state = check_move(self.state, LineState.CLOSED)
         self._control.clear()
-        self._sender.clear()
-        self._last_context = None
+        self._outflow.clear()
         return [Received(message) for message in self._crossing.settle()]
 
     def receive(self, data: bytes | str) -> list[Event]:
@@ -224,12 +226,14 @@ class TrunkLine:
         return [Opened(resumed)]
 
     def _take(self, envelope: Envelope, size_bytes: int) -> list[Event]:
-        self._handshake.confirm()
+        if self._unconfirmed:
+            self._unconfirmed = False
+            self._handshake.confirm()
         if isinstance(envelope, Ack):
             if self._sender.acknowledge(envelope.received, envelope.handled_bytes):
                 self._pulse.moved()
             return []
-        if isinstance(envelope, Hello | Welcome):
+        if isinstance(envelope, (Hello, Welcome)):
             return self._fail(CloseCode.PROTOCOL_ERROR)
         if not self._receiver.take(envelope.seq, size_bytes):
             return []
@@ -256,7 +260,7 @@ class TrunkLine:
         try:
             message = self._carrier.read(envelope)
         except ContextMismatchError:
-            self._put(encode(Resend(0)), Kind.DATA)
+            self._outflow.put(encode(Resend(0)), Kind.DATA)
             return self._refuse(DropReason.CODEC)
         except RefusedEnvelopeError as refused:
             return self._refuse(refused.reason)
@@ -267,7 +271,7 @@ class TrunkLine:
     def _arrived(self, message: BusMessage, size_bytes: int, weight_bytes: int) -> list[Event]:
         arrived = self._crossing.arriving(message)
         for reply in arrived.replies:
-            self._write(reply)
+            self._outflow.write(reply)
         if arrived.refused is not None:
             return self._refuse(arrived.refused)
         self.stats.crossed(_IN, size_bytes)
@@ -277,9 +281,7 @@ class TrunkLine:
         """Send the last conversation whole; who asks for it too often is refused."""
         if not self._crossing.refuse(DropReason.CODEC):
             return self._fail(CloseCode.POLICY_VIOLATION)
-        self._carrier.codec.forget_context()
-        if self._last_context is not None:
-            self._write(self._last_context)
+        self._outflow.write_whole()
         return self._overflow()
 
     def send(self, message: BusMessage) -> list[Event]:
@@ -289,9 +291,9 @@ class TrunkLine:
         leaving = self._crossing.leaving(message)
         if leaving is None:
             return []
-        if not self._write(leaving):
+        if not self._outflow.write(leaving):
             instead = self._crossing.instead_of(leaving)
-            if instead is None or not self._write(instead):
+            if instead is None or not self._outflow.write(instead):
                 return [Received(answer) for answer in self._crossing.undeliverable(leaving)]
         return self._overflow()
 
@@ -300,7 +302,7 @@ class TrunkLine:
         exported = list(self.filter.exported)
         places = tuple(exported.index(name) for name in names if name in exported)
         if places and not self.ended and self.state is not LineState.CLOSED:
-            self._put(encode(Ready(0, places)), Kind.DATA)
+            self._outflow.put(encode(Ready(0, places)), Kind.DATA)
         return []
 
     def end(self, reason: str | None) -> list[Event]:
@@ -308,7 +310,7 @@ class TrunkLine:
         if not self.ended and self.state is not LineState.CLOSED:
             self.ended = True
             short = None if reason is None else reason[:MAX_REASON_LENGTH]
-            self._put(encode(End(0, short)), Kind.DATA)
+            self._outflow.put(encode(End(0, short)), Kind.DATA)
         return []
 
     def next_outgoing(self) -> bytes | None:
@@ -327,47 +329,13 @@ class TrunkLine:
             self._pulse.blocked()
         return data
 
-    def _write(self, message: BusMessage) -> bool:
-        """Put a message into the outbox; tell whether it could be written."""
-        try:
-            data = self._carrier.write(message)
-        except CodecError as error:
-            logger.error(f"A message cannot cross: {error}")
-            self.stats.dropped(_OUT, DropReason.CODEC)
-            return False
-        if len(data) > self._peer_max_bytes:
-            logger.error(f"A message of {len(data)} bytes cannot cross")
-            self.stats.dropped(_OUT, DropReason.TOO_BIG)
-            self._carrier.codec.forget_context()
-            return False
-        self._note(message)
-        self._put(data, kind_of(message))
-        return True
-
-    def _note(self, message: BusMessage) -> None:
-        """Remember the last conversation; an interruption makes sound that waits worthless."""
-        if not isinstance(message, BusFrameMessage):
-            return
-        if isinstance(message.frame, LLMContextFrame):
-            self._last_context = message
-        elif isinstance(message.frame, InterruptionFrame):
-            self.stats.dropped(_OUT, DropReason.STALE, self._sender.outbox.drop_media())
-
-    def _put(self, data: bytes, kind: Kind) -> None:
-        outbox = self._sender.outbox
-        dropped_before = outbox.dropped_media
-        self._sender.put(data, kind)
-        self.stats.dropped(_OUT, DropReason.SLOW, outbox.dropped_media - dropped_before)
-
     def _overflow(self) -> list[Event]:
         outbox = self._sender.outbox
         if not outbox.overflows():
             return []
         if self.state is LineState.OPEN:
             return self._fail(CloseCode.PEER_TOO_SLOW)
-        lost = outbox.give_up_frames()
-        self._carrier.codec.forget_context()
-        self.stats.dropped(_OUT, DropReason.LOST, lost)
+        lost = self._outflow.give_up()
         if outbox.overflows():
             return self._fail(CloseCode.PEER_TOO_SLOW)
         return [ResumeGap(lost, _OUT)]
@@ -403,7 +371,7 @@ class TrunkLine:
     def _meet(self, peer: Hello | Welcome) -> None:
         self._pulse.meet(peer.heartbeat_s)
         self._sender.window_bytes = peer.window_bytes
-        self._peer_max_bytes = peer.max_message_bytes
+        self._outflow.max_message_bytes = peer.max_message_bytes
 
     def _refuse(self, reason: DropReason) -> list[Event]:
         if self._crossing.refuse(reason):

@@ -16,9 +16,11 @@ from contextvars import ContextVar
 from typing import Any
 
 Escape = Callable[[BaseException], None]
+WeakEscape = Callable[[], Escape | None]
 
-# Tasks inherit the context that they are started in, so this reaches everything in a session.
-_escape: ContextVar[Escape | None] = ContextVar("trunkline_escape", default=None)
+# Tasks inherit the context that they are started in, so this reaches everything in a session. It
+# holds a weak reference, because contexts live on in timers and finished tasks.
+_escape: ContextVar[WeakEscape | None] = ContextVar("trunkline_escape", default=None)
 
 # What asks a process to end, wherever it is raised.
 EXITS = (SystemExit, KeyboardInterrupt)
@@ -35,12 +37,12 @@ def contain_exits(loop: asyncio.AbstractEventLoop) -> None:
 
 
 @contextlib.contextmanager
-def contained(escape: Escape) -> Iterator[None]:
+def contained(escape: WeakEscape) -> Iterator[None]:
     """Contain every task that is started in this block, and every one that those start.
 
     Args:
-        escape: Called with a SystemExit or KeyboardInterrupt that one of them raised. The task
-            that raised it ends as cancelled.
+        escape: A weak reference to what is called with a SystemExit or KeyboardInterrupt that one
+            of them raised. The task that raised it ends as cancelled.
     """
     token = _escape.set(escape)
     try:
@@ -65,11 +67,13 @@ class _Factory:
         return asyncio.Task(coro, loop=loop, **options)
 
 
-async def _contain(inner: "_ClosedUnawaited", escape: Escape) -> Any:
+async def _contain(inner: "_ClosedUnawaited", escape: WeakEscape) -> Any:
     try:
         return await inner
     except EXITS as error:
-        escape(error)
+        tell = escape()
+        if tell is not None:
+            tell(error)
         raise asyncio.CancelledError from None
 
 

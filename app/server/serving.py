@@ -12,6 +12,7 @@ from agents import Assistants
 from app.errors import AppError
 from app.loopback import EmbeddedServer, started
 from app.server.factory import create_app
+from app.server.garbage import collecting_rarely
 from app.server.http_protocol import MAX_HEADER_BYTES, DoorProtocol
 from app.server.state import ServerState
 from app.server.stopping import LEAVE_TIMEOUT_S, leave, stop_on_signals
@@ -141,7 +142,10 @@ async def serve(
         loop.call_soon_threadsafe(asked.set)
 
     with stop_on_signals(stop, timeout_s):
-        async with running_server(settings, assistants) as (address, _):
+        async with (
+            running_server(settings, assistants) as (address, server),
+            collecting_rarely(lambda: len(server.sessions) == 0),
+        ):
             on_listening(address)
             await asked.wait()
         leave()

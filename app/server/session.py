@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 import uuid
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ from pipecat.workers.runner import WorkerRunner
 from agents import GATEWAY, Recipe, SessionContext
 from app.server.building import Builder
 from app.server.isolation import contained
+from app.server.release import release
 from app.server.states import LEGAL_MOVES, SessionState
 from app.services import Roles
 from proxy import CloseCode, DirectBus, ServerLineOptions, WebSocketProxyServerTask
@@ -103,7 +105,8 @@ class Session:
         Args:
             arrival: The caller.
         """
-        with logger.contextualize(session=self.id[:8]), contained(self._on_exit):
+        on_exit = weakref.WeakMethod(self._on_exit)
+        with logger.contextualize(session=self.id[:8]), contained(on_exit):
             logger.info(f"Session starts: {self.recipe.name} for {self.caller.principal}")
             try:
                 await self._run(arrival)
@@ -140,7 +143,8 @@ class Session:
             arrival: The caller; `knows` has agreed.
         """
         assert self._line is not None
-        with logger.contextualize(session=self.id[:8]), contained(self._on_exit):
+        on_exit = weakref.WeakMethod(self._on_exit)
+        with logger.contextualize(session=self.id[:8]), contained(on_exit):
             await self._line.resume(arrival)
 
     async def _run(self, arrival: Arrival) -> None:
@@ -297,6 +301,12 @@ class Session:
         if running.done() and not running.cancelled() and running.exception() is not None:
             logger.error(f"The session's runner failed: {type(running.exception()).__name__}")
         await line.close(self._code)
+        self._line = None
+        if running.done():
+            try:
+                await release(runner)
+            except Exception:
+                logger.exception("The session could not be taken apart; its memory is freed later")
 
     def _move(self, state: SessionState) -> None:
         if state is self.state:

@@ -33,6 +33,7 @@ from proxy import (
     WebSocketProxyServerTask,
 )
 from proxy.arrival import Arrival, arrive
+from proxy.codec.rules import HOME
 
 WAIT_S = 20.0
 
@@ -202,7 +203,7 @@ async def calling(url: str, *, task: str = "assistant", **options: Any) -> Async
     """Run a caller with our own end of the line, dialled and active."""
     runner = WorkerRunner(bus=DirectBus(), handle_sigint=False)
     collector = Collector()
-    main = build_main_task(runner.bus, Parts(watchers=(collector,)))
+    main = build_main_task(runner.bus, Parts(watchers=(collector,)), stays=HOME.__contains__)
     line = WebSocketProxyClientTask(
         "line", url=url, remote_task_name=task, local_task_name=main.worker.name, **options
     )

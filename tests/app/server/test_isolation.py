@@ -5,6 +5,7 @@ import contextlib
 import gc
 import sys
 import warnings
+import weakref
 
 import pytest
 import websockets
@@ -49,7 +50,8 @@ async def test_an_exit_is_told_once_and_its_task_is_cancelled() -> None:
         sys.exit(3)
 
     contain_exits(asyncio.get_running_loop())
-    with contained(told.append):
+    tell = lambda error: told.append(error)  # noqa: E731
+    with contained(weakref.ref(tell)):
         task = asyncio.create_task(leave(), name="leaving")
     await within(asyncio.wait({task}))
     assert task.cancelled()
@@ -64,7 +66,11 @@ async def test_what_is_raised_or_returned_otherwise_is_as_it_was() -> None:
         return value
 
     contain_exits(asyncio.get_running_loop())
-    with contained(lambda error: pytest.fail("nothing was to be told")):
+
+    def tell(error: BaseException) -> None:
+        pytest.fail("nothing was to be told")
+
+    with contained(weakref.ref(tell)):
         assert await asyncio.create_task(answer(7)) == 7
         with pytest.raises(ValueError, match="negative"):
             await asyncio.create_task(answer(-1))
@@ -75,7 +81,7 @@ async def test_a_task_that_is_cancelled_before_it_began_leaves_no_warning() -> N
         await asyncio.Event().wait()
 
     contain_exits(asyncio.get_running_loop())
-    with warnings.catch_warnings(), contained(lambda error: None):
+    with warnings.catch_warnings(), contained(lambda: None):
         warnings.simplefilter("error")
         task = asyncio.create_task(wait())
         task.cancel()

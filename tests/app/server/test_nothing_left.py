@@ -168,9 +168,10 @@ async def a_hundred(server: Server) -> None:
 async def settled(limit: Callable[[], bool]) -> None:
     """Let callbacks of closed sockets run until a condition holds."""
     async with asyncio.timeout(20):
+        gc.collect()
         while not limit():
-            gc.collect()
             await asyncio.sleep(0.05)
+            gc.collect()
 
 
 # Idle connections to the model, which the process keeps for the next session.
