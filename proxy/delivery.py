@@ -113,9 +113,8 @@ class Delivery:
         if isinstance(event, PeerEnded):
             await self._line.peer_ended(event.reason)
             return
-        weight_bytes = event.weight_bytes
-        fits = self._held.fits(weight_bytes) or await self._held.wait_room(HELD_TIMEOUT_S)
-        if not fits:
+        fits = self._held.fits(event.weight_bytes)
+        if not fits and not await self._held.wait_room(HELD_TIMEOUT_S):
             await self._line.give_up(CloseCode.OVERLOADED)
         self._held.hold(event.message, event.weight_bytes)
         bus = self._line.bus

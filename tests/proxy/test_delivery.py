@@ -13,7 +13,7 @@ from proxy.bus.direct import BURST, HIGH_WATER, DirectBus
 from proxy.close_codes import CloseCode
 from proxy.delivery import MAX_WAITING_BYTES, Delivery
 from proxy.dialect import PeerEnded, Received
-from proxy.held import LARGE_BYTES
+from proxy.held import LARGE_BYTES, HeldMessages
 from proxy.line_task import LineTask
 from tests.proxy.bus.test_direct import Listener
 from tests.proxy.conversation import within
@@ -222,9 +222,13 @@ async def test_a_message_that_cannot_be_delivered_ends_the_line_with_1011() -> N
 async def test_a_side_that_holds_too_much_for_too_long_ends_the_line_with_4500(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    async def in_vain(_: HeldMessages, timeout_s: float) -> bool:
+        waited.append(timeout_s)
+        return False
+
+    waited: list[float] = []
     monkeypatch.setattr(delivery, "MAX_HELD_BYTES", LARGE_BYTES)
-    monkeypatch.setattr(delivery, "HELD_TIMEOUT_S", 0.01)
-    monkeypatch.setattr("proxy.held.COLLECT_AFTER_S", 0.005)
+    monkeypatch.setattr(HeldMessages, "wait_room", in_vain)
     line = Line()
     one = delivery_to(line)
     held = [received(weight_bytes=LARGE_BYTES) for _ in range(2)]
@@ -232,5 +236,6 @@ async def test_a_side_that_holds_too_much_for_too_long_ends_the_line_with_4500(
         one.put(event)
     one.open()
     await line.wait_handled(2)
+    assert waited == [delivery.HELD_TIMEOUT_S]
     assert line.gave_up == [CloseCode.OVERLOADED]
     await one.stop()
