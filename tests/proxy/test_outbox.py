@@ -139,3 +139,8 @@ def test_sound_that_nobody_wants_to_hear_is_dropped_at_once() -> None:
     assert outbox.drop_media() == 2
     assert (len(outbox), outbox.size_bytes) == (1, 4)
     assert drained(outbox) == [b"word"]
+
+
+def test_one_bound_gives_the_others() -> None:
+    limits = OutboxLimits.within(4000)
+    assert (limits.media_bytes, limits.ample_bytes, limits.total_bytes) == (1000, 2000, 4000)
