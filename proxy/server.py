@@ -183,8 +183,8 @@ class WebSocketProxyServerTask(LineTask):
         pump, serving, self._pump = self._pump, self._serving, None
         if pump is not None:
             # The connection that the caller gave up may look alive from here.
-            if serving is not None:
-                await self.cancel_task(serving)
+            assert serving is not None
+            await self.cancel_task(serving)
             trunk.disconnected(CloseCode.ABNORMAL)
             self.create_task(pump.link.close(CloseCode.SESSION_TAKEN_OVER), "take_over")
         events = trunk.welcome(hello)
