@@ -60,12 +60,16 @@ class Model(OpenAIEmulator):
     """The server's language model, which speaks as fast as the test lets it.
 
     Attributes:
-        spoken: How many events of answers it has streamed.
+        finished: How many answers it has streamed to their ends.
+        news: Set when it has finished one.
+        asked: Set when it has begun a second one.
     """
 
     def __init__(self) -> None:
         super().__init__(script)
-        self.spoken = 0
+        self.finished = 0
+        self.news = asyncio.Event()
+        self.asked = asyncio.Event()
         self._allowed = asyncio.Semaphore(0)
         self._metered = False
 
@@ -84,11 +88,14 @@ class Model(OpenAIEmulator):
         self._allowed.release()
 
     async def _stream(self, body: dict[str, Any], said: str) -> AsyncIterator[str]:
+        if len(self.requests) > 1:
+            self.asked.set()
         async for event in super()._stream(body, said):
             if self._metered:
                 await self._allowed.acquire()
-            self.spoken += 1
             yield event
+        self.finished += 1
+        self.news.set()
 
     def heard(self) -> list[str]:
         """What the caller said, as the assistant has it in the end."""

@@ -25,21 +25,19 @@ from tests.proxy.conversation import within
 CUTS = 200
 SEED = int(os.environ.get("END_TO_END_SEED", "20261120"))
 
-# What a connection begins with, about: the HTTP handshake, then hello or welcome.
-GREETING_BYTES = {Way.UP: 900, Way.DOWN: 700}
+# A handshake of HTTP and then hello or welcome are about as long as this, either way.
+GREETING_BYTES = 500
 
-# How far into the conversation a connection gets at most.
-REACH_BYTES = {Way.UP: 250, Way.DOWN: 1500}
+# How far into the conversation a connection gets at most, about a turn.
+REACH_BYTES = {Way.UP: 700, Way.DOWN: 1200}
 
 
 def places(chance: random.Random) -> Iterator[Cut]:
-    """Choose where connections break: a third of them before they carry a word."""
-    for _ in range(CUTS):
+    """Choose where connections break: every third one before it carries a word."""
+    for number in range(CUTS):
         way = chance.choice(list(Way))
-        greeting = GREETING_BYTES[way]
-        within_greeting = chance.random() < 1 / 3
-        after = chance.randrange(greeting if within_greeting else greeting + REACH_BYTES[way])
-        yield Cut(way, after, reset=chance.random() < 0.5)
+        reach = GREETING_BYTES + (REACH_BYTES[way] if number % 3 else 0)
+        yield Cut(way, chance.randrange(reach), reset=chance.random() < 0.5)
 
 
 async def converse(caller: CallerProgram) -> None:
