@@ -43,6 +43,8 @@ from proxy.pump import Pump, Signals
 # A peer that has read nothing for this long is gone or hostile; a mobile hand-over takes less.
 SEND_TIMEOUT_S = 10.0
 
+# Behind a write that has waited for so long, nobody would read a close frame.
+STUCK_S = 1.0
 # Messages of this side kept until there is a line; a conversation begins with a handful.
 MAX_EARLY = 1000
 
@@ -337,7 +339,7 @@ class LineTask(BaseWorker):
         if pump is None:
             await self._over(error)
             return
-        if code is CloseCode.PEER_SILENT or pump.writing_s > 0:
+        if code is CloseCode.PEER_SILENT or pump.writing_s > STUCK_S:
             pump.link.abort()  # nobody would read a close frame
         else:
             await pump.link.close(code)
