@@ -86,13 +86,15 @@ class Network:
     cuts: int = 0
     _plan: Iterator[Cut] = field(default_factory=lambda: iter(()))
     _open: "list[Connection]" = field(default_factory=list)
-    _thawed: asyncio.Event = field(default_factory=asyncio.Event)
+    _thawed: "dict[Way, asyncio.Event]" = field(
+        default_factory=lambda: {way: asyncio.Event() for way in Way}
+    )
     _copying: "set[asyncio.Task[None]]" = field(default_factory=set)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Network"]:
         """Relay while the block runs."""
-        self._thawed.set()
+        self.thaw()
         listener = await asyncio.start_server(self._relay, "127.0.0.1", 0)
         port = listener.sockets[0].getsockname()[1]
         self.url = urlsplit(self.server)._replace(netloc=f"127.0.0.1:{port}").geturl()
@@ -101,7 +103,7 @@ class Network:
         finally:
             listener.close()
             self.refusing = True
-            self._thawed.set()
+            self.thaw()
             self.cut()
             await asyncio.gather(*self._copying)
 
@@ -118,16 +120,18 @@ class Network:
             connection.drop()
         self._open.clear()
 
-    def freeze(self) -> None:
-        """Let nothing through any more, not even the end of a connection."""
-        self._thawed.clear()
+    def freeze(self, *ways: Way) -> None:
+        """Let nothing through any more, not even the end of a connection; by default both ways."""
+        for way in ways or Way:
+            self._thawed[way].clear()
 
     def thaw(self) -> None:
         """Let things through again."""
-        self._thawed.set()
+        for way in Way:
+            self._thawed[way].set()
 
     async def _relay(self, reader: asyncio.StreamReader, near: asyncio.StreamWriter) -> None:
-        await self._thawed.wait()
+        await self._thawed[Way.UP].wait()
         if self.refusing:
             near.transport.abort()
             return
@@ -151,7 +155,7 @@ class Network:
     ) -> None:
         with contextlib.suppress(ConnectionError):
             while data := await source.read(CHUNK_BYTES):
-                await self._thawed.wait()
+                await self._thawed[way].wait()
                 passing, breaks = connection.let_through(way, data)
                 sink.write(passing)
                 if breaks and connection in self._open:
@@ -161,7 +165,7 @@ class Network:
                     connection.drop(reset=connection.cut.reset)
                     return
                 await sink.drain()
-        await self._thawed.wait()
+        await self._thawed[way].wait()
         if connection in self._open:
             self._open.remove(connection)
         # Half of it is over, and so is the rest once it is read.

@@ -62,14 +62,12 @@ class Model(OpenAIEmulator):
     Attributes:
         finished: How many answers it has streamed to their ends.
         news: Set when it has finished one.
-        asked: Set when it has begun a second one.
     """
 
     def __init__(self) -> None:
         super().__init__(script)
         self.finished = 0
         self.news = asyncio.Event()
-        self.asked = asyncio.Event()
         self._allowed = asyncio.Semaphore(0)
         self._metered = False
 
@@ -88,8 +86,6 @@ class Model(OpenAIEmulator):
         self._allowed.release()
 
     async def _stream(self, body: dict[str, Any], said: str) -> AsyncIterator[str]:
-        if len(self.requests) > 1:
-            self.asked.set()
         async for event in super()._stream(body, said):
             if self._metered:
                 await self._allowed.acquire()

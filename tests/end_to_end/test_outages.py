@@ -8,6 +8,7 @@ import pytest
 from proxy import CloseCode
 from tests.end_to_end.caller import Told
 from tests.end_to_end.dialogue import GREETING, answer, found, question
+from tests.end_to_end.network import Way
 from tests.end_to_end.processes import CallerProgram, Stage, stage
 from tests.proxy.conversation import within
 
@@ -114,15 +115,14 @@ async def test_an_interruption_in_an_outage_also_silences_an_answer_that_began_i
     tmp_path: Path,
 ) -> None:
     async with stage(tmp_path) as scene, scene.calling(tmp_path) as caller:
-        assert await caller.until(Told.TURN) == GREETING
-        scene.model.hold()
+        await caller.until(Told.SPOKEN, GREETING.split()[-1])
+        scene.network.freeze(Way.DOWN)
         caller.say(question(TURN))
-        await within(scene.model.asked.wait())
+        await said(scene, 2)
         await lose(scene, caller)
+        scene.network.thaw()
         caller.interrupt()
         await caller.until(Told.SILENCED)
-        scene.model.let_go()
-        await said(scene, 2)
         scene.network.refusing = False
         await caller.until(Told.RESUMED)
         caller.say(question(TOOL_TURN))
