@@ -13,6 +13,7 @@ from pipecat.bus.messages import (
     BusEndMessage,
     BusFrameMessage,
     BusMessage,
+    BusSystemMessage,
     BusWorkerRegistryMessage,
 )
 from pipecat.frames.frames import Frame
@@ -180,7 +181,8 @@ class LineTask(BaseWorker):
                 self._close_code = self.cancelled_code
             await super().on_bus_message(message)
         if not self.offer(message):
-            await self._wait_room()
+            if not isinstance(message, BusSystemMessage):
+                await self._wait_room()
             await self._act(self._outgoing(message))
 
     def offer(self, message: BusMessage) -> bool:
@@ -343,8 +345,8 @@ class LineTask(BaseWorker):
             pump.link.abort()  # nobody would read a close frame
         else:
             await pump.link.close(code)
-        if serving is not None:
-            await self.cancel_task(serving)
+        assert serving is not None
+        await self.cancel_task(serving)
         await self._lost(pump, error)
 
     async def _lost(self, pump: Pump, error: LinkClosedError) -> None:

@@ -59,6 +59,8 @@ class FakeLink:
     async def close(self, code: CloseCode, reason: str = "") -> None:
         self.closed = self.closed or code
         self.incoming.put_nowait(LinkClosedError(code))
+        for _ in range(20):  # the reader hears of it first
+            await asyncio.sleep(0)
 
     def abort(self) -> None:
         self.aborted = True
