@@ -268,18 +268,13 @@ async def test_an_end_that_the_caller_missed_is_told_when_it_is_back(
     async with serving(ending) as running, called(running, "ends") as (caller, relay, session):
         await lose(relay, moves)
         assert ending.task is not None
-        await ending.task.end(reason="goodbye")
+        # A pipeline would first wait for what it has said to be heard.
+        await BaseWorker.end(ending.task, reason="goodbye")
         await until(moves, SessionState.DRAINING)
         relay.refusing = False
         assert (await within(caller.gone.get())).code == CloseCode.ENDED
         await emptied(running)
         assert session.closed_with == CloseCode.ENDED
-
-
-async def end_said(session: Session) -> None:
-    """Wait until the end stands at the line, where nobody is."""
-    while session._line is None or not session._line.ending:
-        await asyncio.sleep(0)
 
 
 async def test_an_end_that_nobody_comes_back_for_holds_its_slot_no_longer_than_the_window(
