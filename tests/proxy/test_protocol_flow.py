@@ -117,7 +117,7 @@ def test_no_peer_is_sent_more_than_this_end_would_keep(ack: Ack | None) -> None:
     """However large it says that its window is: what is not acknowledged is kept."""
     link = open_link(
         caller=TrunkOptions(window_bytes=2**31),
-        assistant=TrunkOptions(outbox=OutboxLimits(total_bytes=10_000)),
+        assistant=TrunkOptions(outbox=OutboxLimits(ample_bytes=10_000)),
     )
     sent_bytes = 0
     for _ in range(20):
