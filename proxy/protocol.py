@@ -126,6 +126,11 @@ class TrunkLine:
         return not self._control and not len(self._sender.outbox)
 
     @property
+    def silent_s(self) -> float:
+        """How long nothing has come from the other end."""
+        return self._pulse.silent_s
+
+    @property
     def session(self) -> str:
         """The session's id; empty before the other end has told it."""
         return self._handshake.session

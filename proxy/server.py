@@ -16,6 +16,7 @@ from proxy.errors import LineError, LinkClosedError
 from proxy.filter import FROM_CALLER, Filter
 from proxy.handshake import TrunkOptions
 from proxy.line_task import LineTask
+from proxy.link import Link
 from proxy.outbox import OutboxLimits
 from proxy.protocol import TrunkLine
 from proxy.pulse import Patience
@@ -183,10 +184,11 @@ class WebSocketProxyServerTask(LineTask):
         pump, serving, self._pump = self._pump, self._serving, None
         if pump is not None:
             # The connection that the caller gave up may look alive from here.
+            pump.release()
             assert serving is not None
             await self.cancel_task(serving)
             trunk.disconnected(CloseCode.ABNORMAL)
-            self.create_task(pump.link.close(CloseCode.SESSION_TAKEN_OVER), "take_over")
+            self.create_task(_take_over(pump.link), "take_over")
         events = trunk.welcome(hello)
         await self._attach(arrival.link)
         await self._act(events)
@@ -229,6 +231,14 @@ class WebSocketProxyServerTask(LineTask):
         if isinstance(message, BusEndMessage):
             return self._dialect.end(message.reason)
         return super()._cross(message)
+
+
+async def _take_over(link: Link) -> None:
+    try:
+        await link.close(CloseCode.SESSION_TAKEN_OVER)
+    finally:
+        # Not before: a server drops the socket of a route that has returned.
+        link.over.set()
 
 
 def _closed(error: Exception) -> LinkClosedError:
