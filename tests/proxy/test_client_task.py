@@ -8,12 +8,16 @@ from typing import Any
 import pytest
 from pipecat.bus.messages import BusActivateWorkerMessage
 from pipecat.workers.runner import WorkerRunner
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
 
 from proxy import CloseCode, DirectBus, ServerLineOptions, WebSocketProxyClientTask, client
 from proxy.dialect import Role
 from proxy.errors import ConnectError, LinkClosedError
 from proxy.filter import FROM_ASSISTANT, Filter
 from proxy.protocol import TrunkLine
+from proxy.wire import SUBPROTOCOL
 from tests.proxy.conversation import SmallServer, calling, parrot, say, within
 from tests.proxy.fakes import FakeLink
 from tests.proxy.relay import Relay
@@ -110,6 +114,36 @@ async def test_a_caller_that_is_told_to_wait_comes_back(server: SmallServer) -> 
         assert await say(caller, "here again") == "here again"
         assert "trunkline-session" not in server.headers[0]
         assert server.headers[-1]["trunkline-session"] == caller.line._dialect.session  # type: ignore[union-attr]
+
+
+async def test_a_welcome_that_never_comes_is_one_more_reason_to_come_back(
+    server: SmallServer,
+) -> None:
+    lost = asyncio.Event()
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        protocol = ServerProtocol(subprotocols=[Subprotocol(SUBPROTOCOL)])
+        protocol.receive_data(await reader.readuntil(b"\r\n\r\n"))
+        (request,) = protocol.events_received()
+        assert isinstance(request, Request)
+        protocol.send_response(protocol.accept(request))
+        writer.writelines(protocol.data_to_send())
+        await reader.read(1)  # the hello
+        writer.transport.abort()
+        lost.set()
+
+    async with (
+        Relay.to(server.url).running() as relay,
+        calling(relay.url) as caller,
+        listening(hang_up) as elsewhere,
+    ):
+        await say(caller, "hello")
+        here, relay.target = relay.target, elsewhere
+        relay.cut()
+        await within(lost.wait())
+        relay.target = here
+        assert await say(caller, "at last") == "at last"
+        assert server.resumed == 1
 
 
 async def test_a_server_that_speaks_only_the_stock_dialect_has_no_session_to_come_back_to(

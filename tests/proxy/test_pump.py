@@ -183,6 +183,18 @@ async def test_a_flood_leaves_others_their_turn() -> None:
     await within(running)
 
 
+async def test_a_link_that_was_released_is_not_over_with_the_pump() -> None:
+    for failing in (False, True):
+        bench = Bench()
+        if failing:
+            bench.dialect.follows.append(RuntimeError("a bug"))
+            bench.link.incoming.put_nowait(b"data")
+        bench.pump.release()
+        async with bench.running():
+            pass
+        assert not bench.link.over.is_set()
+
+
 async def test_cancelled_it_leaves_no_task_behind() -> None:
     bench = Bench()
     before = asyncio.all_tasks()
