@@ -111,7 +111,8 @@ class LoopbackServer:
         Args:
             app: The application.
         """
-        self._listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        # Without the protocol's name, asyncio does not turn Nagle's algorithm off.
+        self._listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._listener.bind(("127.0.0.1", 0))
         self._listener.listen()
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"

@@ -13,6 +13,7 @@ from pipecat.bus.messages import (
     BusEndMessage,
     BusFrameMessage,
     BusMessage,
+    BusSystemMessage,
     BusWorkerRegistryMessage,
 )
 from pipecat.frames.frames import Frame
@@ -180,7 +181,8 @@ class LineTask(BaseWorker):
                 self._close_code = self.cancelled_code
             await super().on_bus_message(message)
         if not self.offer(message):
-            await self._wait_room()
+            if not isinstance(message, BusSystemMessage):
+                await self._wait_room()
             await self._act(self._outgoing(message))
 
     def offer(self, message: BusMessage) -> bool:
@@ -275,7 +277,7 @@ class LineTask(BaseWorker):
                     logger.warning(f"{self}: {event.lost} frames were lost ({event.direction})")
                     await self._call_event_handler("on_resume_gap", event)
                 case MustClose(code):
-                    self._must_close(code)
+                    self.create_task(self._drop(self._pump, self._serving, code), "drop")
 
     async def _opened(self, event: Opened) -> None:
         if event.resumed:
@@ -328,23 +330,20 @@ class LineTask(BaseWorker):
             )
         )
 
-    def _must_close(self, code: CloseCode) -> None:
-        """Close the connection because of what came or did not."""
-        self.create_task(self._drop(self._pump, self._serving, code), "drop")
-
     async def _drop(
         self, pump: Pump | None, serving: "asyncio.Task[None] | None", code: CloseCode
     ) -> None:
+        """Close a connection because of what came or did not."""
         error = LinkClosedError(code, "closed by this side")
         if pump is None:
             await self._over(error)
             return
-        if code is CloseCode.PEER_SILENT or pump.writing_s > STUCK_S:
+        if code is CloseCode.PEER_SILENT or pump.writing_s > min(STUCK_S, SEND_TIMEOUT_S):
             pump.link.abort()  # nobody would read a close frame
         else:
             await pump.link.close(code)
-        if serving is not None:
-            await self.cancel_task(serving)
+        assert serving is not None
+        await self.cancel_task(serving)
         await self._lost(pump, error)
 
     async def _lost(self, pump: Pump, error: LinkClosedError) -> None:

@@ -375,7 +375,8 @@ class TrunkLine:
 
     def _meet(self, peer: Hello | Welcome) -> None:
         self._pulse.meet(peer.heartbeat_s)
-        self._sender.window_bytes = peer.window_bytes
+        # What is under way is kept here, so that a window is no larger than what may be kept.
+        self._sender.window_bytes = min(peer.window_bytes, self._options.outbox.ample_bytes)
         self._outflow.max_message_bytes = peer.max_message_bytes
 
     def _refuse(self, reason: DropReason) -> list[Event]:

@@ -58,6 +58,7 @@ class Sender:
         self.sent = 0
         self._sent_bytes = 0
         self._handled_bytes = 0
+        self._kept_bytes = 0
         self._unacknowledged: deque[bytes] = deque()
         self._again: deque[bytes] = deque()
 
@@ -96,12 +97,15 @@ class Sender:
         Raises:
             SequenceError: If that cannot be.
         """
-        if not 0 <= handled_bytes <= self._sent_bytes or received > self.sent:
+        if received > self.sent:
             raise SequenceError(CloseCode.PROTOCOL_ERROR, "more was acknowledged than was sent")
+        while self.acknowledged < received:
+            self._kept_bytes -= len(self._unacknowledged.popleft())
+        # What was not received cannot have been handled; it would be kept without a bound.
+        if not 0 <= handled_bytes <= self._sent_bytes - self._kept_bytes:
+            raise SequenceError(CloseCode.PROTOCOL_ERROR, "more was handled than was received")
         moved = handled_bytes > self._handled_bytes
         self._handled_bytes = max(handled_bytes, self._handled_bytes)
-        while self.acknowledged < received:
-            self._unacknowledged.popleft()
         return moved
 
     def rewind(self, received: int) -> None:
@@ -122,6 +126,7 @@ class Sender:
         """Forget everything."""
         self.outbox.clear()
         self._unacknowledged.clear()
+        self._kept_bytes = 0
         self._again.clear()
 
     def _number(self, waiting: Waiting) -> bytes:
@@ -131,6 +136,7 @@ class Sender:
         else:
             data = numbered(waiting.data, self.sent)
         self._sent_bytes += len(data)
+        self._kept_bytes += len(data)
         self._unacknowledged.append(data)
         return data
 

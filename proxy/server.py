@@ -37,6 +37,7 @@ class ServerLineOptions:
         resume_window_s: How long the session waits for a caller whose connection was lost; 0 for
             not at all.
         session: The session's id, which a caller shows when it comes back.
+        cancelled_code: What the caller is told when the runner of the session is cancelled.
     """
 
     allowed_frames: tuple[type[Frame], ...] = ()
@@ -46,6 +47,7 @@ class ServerLineOptions:
     heartbeat_s: float = 5.0
     resume_window_s: float = 0.0
     session: str = field(default_factory=lambda: uuid.uuid4().hex)
+    cancelled_code: CloseCode = CloseCode.GOING_AWAY
 
     def trunk(self) -> TrunkOptions:
         """Return what concerns a line of `trunkline.v1`."""
@@ -92,7 +94,6 @@ class WebSocketProxyServerTask(LineTask):
 
     connected_event = "on_client_connected"
     disconnected_event = "on_client_disconnected"
-    cancelled_code = CloseCode.GOING_AWAY
 
     def __init__(
         self,
@@ -132,6 +133,7 @@ class WebSocketProxyServerTask(LineTask):
         )
         super().__init__(name, filter_, active=True)
         self._options = options
+        self.cancelled_code = options.cancelled_code
         self._websocket = websocket
         self._arrival = arrival
         self._unready = set(self._exported)

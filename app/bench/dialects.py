@@ -1,7 +1,7 @@
 """What a caller's half of the line says, message by message, encoded in advance.
 
 The generator of load holds a thousand lines on half a core, which no client half does. So it
-writes and reads the dialects itself: this module is all that it knows of them, one class each.
+writes and reads the dialects itself: one class each, here and in `app.bench.trunk_caller`.
 """
 
 import re
@@ -21,7 +21,6 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 from app.bench.audio import microphone
 from app.bench.conversations import conversation
 from app.bench.names import ASSISTANT, CALLER
-from app.bench.report import Peer
 from app.bench.stamps import PLACEHOLDER, stamp_in, stamped
 
 # How much was said before, in a conversation that crosses with every turn.
@@ -47,16 +46,26 @@ NOTHING = Heard()
 
 
 class RawCaller(Protocol):
-    """One line's caller. Implementations: `StockCaller`."""
+    """One line's caller. Implementations: `StockCaller`, `app.bench.trunk_caller.TrunkCaller`.
+
+    Attributes:
+        subprotocol: What it asks for, or None.
+        extensions: What it offers.
+        heartbeat_s: How often it gives a sign of life, or None for never.
+    """
 
     subprotocol: str | None
     extensions: Sequence[ClientExtensionFactory]
+    heartbeat_s: float | None
 
     def opening(self) -> Sequence[bytes]:
         """Return what is sent as soon as the socket is open."""
 
     def hear(self, data: bytes) -> Heard:
         """Take in one message of the server."""
+
+    def heartbeat(self) -> bytes:
+        """Return a sign of life."""
 
     def audio(self) -> bytes | None:
         """Return 20 ms of the microphone, or None where the microphone stays at home."""
@@ -71,23 +80,17 @@ class RawCaller(Protocol):
 class StockCaller:
     """The stock dialect: one JSON object a message.
 
-    What it says does not depend on the line, so all lines share what is encoded.
+    It offers compression and bridges the microphone, as the stock client half does. What it says
+    does not depend on the line, so all lines share what is encoded.
     """
 
     subprotocol: str | None = None
+    heartbeat_s: float | None = None
 
-    def __init__(self, *, bridged_microphone: bool, compress: bool) -> None:
-        """Prepare one line.
-
-        Args:
-            bridged_microphone: Whether audio crosses, as it does with the stock client half.
-            compress: Whether to offer compression, as the stock client half does.
-        """
-        self.extensions: Sequence[ClientExtensionFactory] = (
-            (ClientPerMessageDeflateFactory(),) if compress else ()
-        )
+    def __init__(self) -> None:
+        """Prepare one line."""
+        self.extensions: Sequence[ClientExtensionFactory] = (ClientPerMessageDeflateFactory(),)
         self._messages = _stock_messages()
-        self._bridged_microphone = bridged_microphone
 
     def opening(self) -> Sequence[bytes]:
         """Say nothing; see `RawCaller.opening`."""
@@ -105,7 +108,11 @@ class StockCaller:
 
     def audio(self) -> bytes | None:
         """Return 20 ms of the microphone; see `RawCaller.audio`."""
-        return self._messages.audio if self._bridged_microphone else None
+        return self._messages.audio
+
+    def heartbeat(self) -> bytes:
+        """Say nothing; see `RawCaller.heartbeat`."""
+        return b""
 
     def turn(self, at_s: float) -> bytes:
         """Fill in the time; see `RawCaller.turn`."""
@@ -114,15 +121,6 @@ class StockCaller:
     def text(self, at_s: float) -> bytes:
         """Fill in the time; see `RawCaller.text`."""
         return self._messages.text.replace(_PLACEHOLDER, stamped(at_s).encode())
-
-
-def raw_caller(peer: Peer) -> RawCaller:
-    """Return a new line's caller that says what the peer's client half would.
-
-    Our client half keeps the microphone at home and does not compress.
-    """
-    stock = peer is Peer.STOCK
-    return StockCaller(bridged_microphone=stock, compress=stock)
 
 
 @dataclass(frozen=True)

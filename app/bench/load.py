@@ -11,14 +11,14 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import uvloop
-
 from app.bench.audio import INTERVAL_S
 from app.bench.control import Control, usage
-from app.bench.dialects import raw_caller
+from app.bench.dialects import RawCaller, StockCaller
 from app.bench.raw_socket import RawSocket, open_socket
 from app.bench.report import Peer, percentile
+from app.bench.trunk_caller import TrunkCaller
 from app.logs import configure_logs
+from app.loops import run
 
 # Callers do not all speak at the same moment: audio and turns are spread over as many moments.
 TICK_S = 0.001
@@ -27,6 +27,11 @@ _TURN_TICKS = round(1.0 / TICK_S)
 
 # Words that are later than this count as not delivered.
 STRAGGLER_S = 1.0
+
+
+def raw_caller(peer: Peer) -> RawCaller:
+    """Return a new line's caller that says what the peer's client half would."""
+    return StockCaller() if peer is Peer.STOCK else TrunkCaller()
 
 
 class Caller:
@@ -42,6 +47,7 @@ class Caller:
         self._dialect = raw_caller(peer)
         self._socket: RawSocket | None = None
         self._ready = asyncio.Event()
+        self._beating: asyncio.TimerHandle | None = None
 
     async def open(self, url: str) -> None:
         """Dial, and wait until the session can be used."""
@@ -53,11 +59,14 @@ class Caller:
         )
         for data in self._dialect.opening():
             self._socket.send(data)
+        self._beat_later()
         async with asyncio.timeout(60):
             await self._ready.wait()
 
     def hang_up(self) -> None:
         """Leave without a word."""
+        if self._beating is not None:
+            self._beating.cancel()
         if self._socket is not None:
             self._socket.hang_up()
 
@@ -81,6 +90,17 @@ class Caller:
         """Send a text that comes back."""
         if self._socket is not None:
             self._socket.send(self._dialect.text(time.monotonic()))
+
+    def _beat_later(self) -> None:
+        if self._dialect.heartbeat_s is not None:
+            loop = asyncio.get_running_loop()
+            self._beating = loop.call_later(self._dialect.heartbeat_s, self._beat)
+
+    def _beat(self) -> None:
+        if self._socket is not None and not self.lost:
+            self._socket.send(self._dialect.heartbeat())
+            self._socket.ping()
+            self._beat_later()
 
     def _hear(self, data: bytes) -> Sequence[bytes]:
         heard = self._dialect.hear(data)
@@ -213,8 +233,7 @@ def main() -> None:
     control = Control()
     configure_logs("ERROR")
     load = Load(Peer(sys.argv[1]))
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_answer(control, load))
+    run(_answer(control, load))
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ from typing import cast
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidHandshake
 from websockets.extensions.base import ClientExtensionFactory
-from websockets.frames import Frame, Opcode
+from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Response
+from websockets.protocol import State
 from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
@@ -48,7 +49,7 @@ class RawSocket(asyncio.Protocol):
             if isinstance(event, Frame):
                 if event.opcode is Opcode.BINARY:
                     for reply in self._on_message(bytes(event.data)):
-                        self._protocol.send_binary(reply)
+                        self.send(reply)
             elif isinstance(event, Response) and not self.opened.done():
                 self._answered(event)
         self._flush()
@@ -61,14 +62,21 @@ class RawSocket(asyncio.Protocol):
 
     def send(self, data: bytes) -> None:
         """Send one binary message; nothing is sent on a connection that is gone."""
-        if not self.gone.is_set():
+        if not self.gone.is_set() and self._protocol.state is State.OPEN:
             self._protocol.send_binary(data)
             self._flush()
 
+    def ping(self) -> None:
+        """Ask for a pong, as client halves do now and then; it is not waited for."""
+        if not self.gone.is_set() and self._protocol.state is State.OPEN:
+            self._protocol.send_ping(b"")
+            self._flush()
+
     def hang_up(self) -> None:
-        """Close without waiting for the server."""
-        if not self.gone.is_set() and self._transport is not None:
-            self._transport.abort()
+        """Close as a caller does who is done, without waiting for the server's answer."""
+        if not self.gone.is_set() and self._protocol.state is State.OPEN:
+            self._protocol.send_close(CloseCode.NORMAL_CLOSURE)
+            self._flush()
 
     def _answered(self, response: Response) -> None:
         error = self._protocol.handshake_exc

@@ -175,11 +175,11 @@ class LocalAssistant:
             principal="local",
             services=self._roles.for_assistant(self._recipe),
         )
-        await runner.add_workers(*self._build(context))
+        await runner.add_workers(*await self._build(context))
 
-    def _build(self, context: SessionContext) -> list[BaseWorker]:
+    async def _build(self, context: SessionContext) -> list[BaseWorker]:
         try:
-            return self._recipe.tasks(context)
+            return await self._recipe.tasks_on_loop(context)
         except AppError:
             raise
         except AgentsError as error:

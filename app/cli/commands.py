@@ -37,8 +37,9 @@ def serve(
     Ctrl-C or SIGTERM tells every caller, ends the sessions, and exits; twice, at once.
     """
     from app.cli.serving import run_server
+    from app.loops import run
 
-    asyncio.run(run_server(host=host, port=port))
+    run(run_server(host=host, port=port))
 
 
 @app.command()

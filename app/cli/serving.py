@@ -1,7 +1,5 @@
 """`trunkline serve`."""
 
-import contextlib
-
 from app.cli import err
 from app.foreign import foreign
 from app.hosted import load_assistants
@@ -20,9 +18,6 @@ async def run_server(*, host: str | None, port: int | None) -> None:
     settings = load_settings(host=host, port=port)
     configure_logs(settings.log_level, assistant_modules=settings.assistant_modules)
     assistants = load_assistants(settings)
-    with contextlib.suppress(ImportError):
-        # Nearly every assistant has a model; the first caller is not to wait for the import.
-        from app.services import language_models  # noqa: F401
 
     def on_listening(url: str) -> None:
         err.print(f"[bold green]Trunkline listens on {url}/ws[/]")

@@ -63,6 +63,12 @@ class BatchingTransport(asyncio.Transport):
         self._held.clear()
         self._inner.abort()
 
+    def release(self) -> None:
+        """Let go of what nobody needs once the connection is lost."""
+        self._held.clear()
+        # asyncio's transport holds a method of itself, and so would wait for the garbage collector.
+        getattr(self._inner, "__dict__", {}).pop("_read_ready_cb", None)
+
     def is_closing(self) -> bool:
         """Tell whether it is closed or about to be."""
         return self._inner.is_closing()

@@ -11,6 +11,7 @@ from uvicorn import Config
 from agents import Assistants
 from app.errors import AppError
 from app.loopback import EmbeddedServer, started
+from app.loops import log_loop
 from app.server.factory import create_app
 from app.server.garbage import collecting_rarely
 from app.server.http_protocol import MAX_HEADER_BYTES, DoorProtocol
@@ -134,6 +135,7 @@ async def serve(
     Raises:
         AppError: If the port cannot be had, or the server does not start.
     """
+    log_loop()
     loop = asyncio.get_running_loop()
     asked = asyncio.Event()
     timeout_s = settings.drain_timeout_s + LEAVE_TIMEOUT_S

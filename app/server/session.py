@@ -253,6 +253,8 @@ class Session:
                 heartbeat_s=self.limits.heartbeat_s,
                 resume_window_s=self.limits.resume_window_s,
                 session=self.id,
+                # A session is ended by closing its line; a runner cancelled otherwise has failed.
+                cancelled_code=CloseCode.ASSISTANT_FAILED,
             ),
         )
 

@@ -96,8 +96,7 @@ class LineProtocol(WebSocketsSansIOProtocol):
             # uvicorn says 1005, which is a close frame without a code; here came none at all.
             self.queue.put_nowait({"type": "websocket.disconnect", "code": CloseCode.ABNORMAL})
         super().connection_lost(exc)
-        # asyncio's transport holds a method of itself, and so would wait for the garbage collector.
-        getattr(self.transport, "__dict__", {}).pop("_read_ready_cb", None)
+        cast(BatchingTransport, self.transport).release()
 
     def data_received(self, data: bytes) -> None:
         """Take in what came.

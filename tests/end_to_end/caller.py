@@ -28,10 +28,6 @@ from proxy import DirectBus, WebSocketProxyClientTask, backoff
 from proxy.handshake import TrunkOptions
 from proxy.pulse import Patience
 
-# Minutes are compressed into seconds, and so are the pauses between dials.
-backoff.BASE_S = 0.02
-backoff.CAP_S = 0.2
-
 # Somebody who speaks faster than anybody can.
 PAUSE_S = 0.01
 
@@ -147,6 +143,8 @@ async def call(url: str, heartbeat_s: float) -> None:
 
 
 if __name__ == "__main__":
+    # Minutes are compressed into seconds, and so are the pauses between dials.
+    backoff.BASE_S, backoff.CAP_S = 0.02, 0.2
     logger.remove()
     logger.add(sys.stderr, level="INFO", diagnose=False)
     asyncio.run(call(sys.argv[1], float(sys.argv[2]) if len(sys.argv) > 2 else 5.0))

@@ -14,6 +14,7 @@ from pipecat.frames.frames import (
     LLMContextFrame,
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
+    LLMMessagesAppendFrame,
     LLMTextFrame,
 )
 from pipecat.pipeline.pipeline import Pipeline
@@ -248,3 +249,13 @@ async def calling(url: str, *, task: str = "assistant", **options: Any) -> Async
     finally:
         await runner.cancel()
         await within(caller.running)
+
+
+async def say(caller: Caller, text: str) -> str:
+    """Have the caller say something to a parrot; gives the answer."""
+    caller.words.clear()
+    caller.answered.clear()
+    said: list[Any] = [{"role": "user", "content": text}]
+    await caller.main.queue_frame(LLMMessagesAppendFrame(messages=said, run_llm=True))
+    await within(caller.answered.wait())
+    return " ".join(caller.words)

@@ -112,6 +112,23 @@ def test_an_acknowledgement_of_what_was_never_sent_closes_with_1002(ack: Ack) ->
     assert line.receive(encode(ack)) == [MustClose(CloseCode.PROTOCOL_ERROR)]
 
 
+@pytest.mark.parametrize("ack", [None, Ack(0, 0), Ack(1, 0)])
+def test_no_peer_is_sent_more_than_this_end_would_keep(ack: Ack | None) -> None:
+    """However large it says that its window is: what is not acknowledged is kept."""
+    link = open_link(
+        caller=TrunkOptions(window_bytes=2**31),
+        assistant=TrunkOptions(outbox=OutboxLimits(ample_bytes=10_000)),
+    )
+    sent_bytes = 0
+    for _ in range(20):
+        link.assistant.send(LLMTextFrame("x" * 1000))
+        while (data := link.assistant.line.next_outgoing()) is not None:
+            sent_bytes += len(data)
+        if ack is not None:
+            link.assistant.line.receive(encode(ack))
+    assert 10_000 <= sent_bytes < 12_000
+
+
 def test_whoever_sends_waits_while_the_window_is_full() -> None:
     window = TrunkOptions(window_bytes=2048, outbox=OutboxLimits(ample_bytes=4000))
     link = open_link(caller=window, assistant=window)

@@ -12,10 +12,9 @@ from pipecat.frames.frames import InputAudioRawFrame, LLMContextFrame, LLMTextFr
 
 from app.bench.audio import FRAME_BYTES
 from app.bench.conversations import conversation
-from app.bench.dialects import CONVERSATION_MESSAGES, raw_caller
+from app.bench.dialects import CONVERSATION_MESSAGES, StockCaller
 from app.bench.pauses import NAP_S, PauseWatch
 from app.bench.raw_socket import open_socket
-from app.bench.report import Peer
 from app.bench.stamps import stamp_in, stamped
 from app.loopback import serve_on_loopback
 from tests.proxy.conversation import within
@@ -39,7 +38,7 @@ def decoded(data: bytes) -> Any:
 
 
 def test_what_the_generator_says_is_what_a_stock_client_would_say() -> None:
-    caller = raw_caller(Peer.STOCK)
+    caller = StockCaller()
     turn = decoded(caller.turn(7.5))
     assert isinstance(turn, LLMContextFrame)
     assert len(turn.context.messages) == CONVERSATION_MESSAGES
@@ -51,10 +50,6 @@ def test_what_the_generator_says_is_what_a_stock_client_would_say() -> None:
     audio = decoded(caller.audio() or b"")
     assert isinstance(audio, InputAudioRawFrame)
     assert len(audio.audio) == FRAME_BYTES
-
-
-def test_our_microphone_stays_at_home() -> None:
-    assert raw_caller(Peer.OURS).audio() is None
 
 
 async def test_a_pause_of_the_loop_and_a_collection_are_noticed() -> None:
