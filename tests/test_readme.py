@@ -32,9 +32,8 @@ from app.settings import PREFIX, PROGRAM_VARIABLES, Settings, variable_of
 from tests.emulators import openai
 from tests.emulators.openai import OpenAIEmulator
 from tests.interop.stock import WELCOME, Listener, StockBot
-from tests.proxy.conversation import calling, parrot, within
+from tests.proxy.conversation import calling, parrot, say, within
 from tests.proxy.relay import Relay
-from tests.proxy.test_resume import say
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -27,9 +27,8 @@ from proxy.wire import SESSION_HEADER, SUBPROTOCOL, Hello, Ready, Welcome, encod
 from tests.app.cli.programs import ended, read_until, start
 from tests.app.server import recipes
 from tests.app.server.test_sessions import Running, close_code, emptied, table
-from tests.proxy.conversation import Caller, calling, within
+from tests.proxy.conversation import Caller, calling, say, within
 from tests.proxy.relay import Relay
-from tests.proxy.test_resume import say
 
 TOKEN, OTHERS_TOKEN = "the-token-of-the-caller", "the-token-of-another"
 
