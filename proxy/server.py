@@ -185,8 +185,8 @@ class WebSocketProxyServerTask(LineTask):
         if pump is not None:
             # The connection that the caller gave up may look alive from here.
             pump.release()
-            if serving is not None:
-                await self.cancel_task(serving)
+            assert serving is not None
+            await self.cancel_task(serving)
             trunk.disconnected(CloseCode.ABNORMAL)
             self.create_task(_take_over(pump.link), "take_over")
         events = trunk.welcome(hello)

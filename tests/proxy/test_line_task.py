@@ -201,6 +201,7 @@ async def test_what_follows_from_a_frame_is_acted_on() -> None:
 
 async def test_a_peer_that_does_not_read_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(line_task, "SEND_TIMEOUT_S", 0.04)
+    monkeypatch.setattr(line_task, "STUCK_S", 0.0)
     async with running() as line:
         line.link.reading.clear()
         line.dialect.outgoing.append(b"data")
