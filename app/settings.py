@@ -109,10 +109,11 @@ class Settings(BaseSettings):
     daily_api_key: SecretStr | None = _vendor("DAILY_API_KEY")
     voice: str | None = None
 
-    max_message_bytes: int = Field(default=4 * 1024 * 1024, ge=64 * 1024)
+    max_message_bytes: int = Field(default=4 * 1024 * 1024, ge=64 * 1024, le=2**31)
     max_waiting_bytes: int = Field(default=1024 * 1024, ge=64 * 1024)
     window_bytes: int = Field(default=256 * 1024, ge=16 * 1024, le=2**31)
-    heartbeat_s: float = Field(default=5.0, gt=0, le=600)
+    # The bounds are those of the wire.
+    heartbeat_s: float = Field(default=5.0, ge=0.1, le=600)
     resume_window_s: float = Field(default=30.0, ge=0, le=86400)
     max_sessions: int = Field(default=1000, ge=1)
     llm_timeout_s: float = Field(default=15.0, gt=0)

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 import websockets
 from pipecat.workers.base_worker import BaseWorker
+from pydantic import ValidationError
 from websockets.asyncio.client import ClientConnection, connect
 
 from agents import Assistants, SessionContext, assistant
@@ -346,3 +347,12 @@ async def test_a_server_with_a_session_that_waits_for_its_caller_stops_in_time(
         await read_until(process.stderr, "the connection was lost")
         process.send_signal(signal.SIGTERM)
         assert await within(process.wait(), 10) == 0
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [{"heartbeat_s": 0.05}, {"max_message_bytes": 2**31 + 1}, {"window_bytes": 2**31 + 1}],
+)
+def test_a_server_cannot_be_set_to_what_no_caller_would_take(setting: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        settings(**setting)
