@@ -92,7 +92,8 @@ class BatchingTransport(asyncio.Transport):
 
     def resume_reading(self) -> None:
         """Take things in again."""
-        self._inner.resume_reading()
+        if not self._inner.is_reading() and not self._inner.is_closing():
+            self._inner.resume_reading()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """Return what is known about the connection; see `asyncio.BaseTransport`."""

@@ -15,6 +15,7 @@ from uvicorn import Config, Server
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
+from websockets.protocol import State
 
 from app.server.http_protocol import DoorProtocol
 from app.server.websocket_protocol import LineProtocol
@@ -56,7 +57,7 @@ def test_every_method_that_we_extend_is_there_with_its_arguments(ours: type, the
     ]
     assert len(extended) >= 6
     for name in extended:
-        if name == "_parse_slice":  # ours, which calls another of theirs
+        if name == "_parse_others":  # ours, which calls another of theirs
             continue
         assert callable(getattr(theirs, name)), name
         if name != "__init__":
@@ -79,6 +80,11 @@ async def test_the_state_that_we_read_and_write_is_there() -> None:
     assert {name: getattr(line, name) for name in expected} == expected
     assert line.queue.empty()
     assert line.conn.close_rcvd is None
+    assert line.conn.state is State.CONNECTING
+    assert line.conn.extensions == []
+    assert line.writable.is_set()
+    assert isinstance(line.queue, asyncio.Queue)
+    assert line.queue._queue is not None  # type: ignore[attr-defined]
     assert callable(line.conn.fail)
     assert callable(line.stop_keepalive)
     door = H11Protocol(config(), ServerState(), {}, asyncio.get_running_loop())
