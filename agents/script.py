@@ -88,6 +88,11 @@ def text_of(message: Mapping[str, Any]) -> str:
     return ""
 
 
+# A turn is a few dozen words. The rest of a longer one is not looked at, as every word is compared
+# with every near miss, and a caller could hold up everybody else's conversations with a book.
+MAX_LENGTH = 2000
+MAX_WORDS = 100
+
 _WORD = re.compile(r"[a-z0-9']+")
 
 
@@ -103,14 +108,14 @@ def mentions(text: str, vocabulary: Sequence[str], *, closeness: float = 0.84) -
     only when they are exact.
 
     Args:
-        text: What was said.
+        text: What was said; of a very long text only the first `MAX_WORDS` words.
         vocabulary: Words or phrases in lower case, without punctuation.
         closeness: How alike two words must be, from 0 to 1.
 
     Returns:
         The words and phrases found, in the vocabulary's order.
     """
-    said = words_of(text)
+    said = words_of(text[:MAX_LENGTH])[:MAX_WORDS]
     joined = f" {' '.join(said)} "
     found = []
     for entry in vocabulary:

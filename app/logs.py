@@ -1,56 +1,82 @@
 """Logs for people who run this: where, when, which session; never what was said, and no secrets.
 
-Pipecat logs transcripts, prompts and answers at its debug level and puts whole frames into its
-warnings. Of its records only warnings and errors are let through, without the part that could hold
-content. Tracebacks are printed without the values of variables, as those hold headers and keys.
+Who may say what is a list of who may, not of who may not:
+
+- Records of our own packages, and of the modules of assistants that the settings name, pass as
+  they are from the level that is set.
+- Records of everybody else pass from WARNING on, whatever the level, and only with the words of
+  their source: see `app.log_words`. Pipecat logs transcripts, prompts, answers and keys at its
+  lower levels and puts frames into its warnings; a library that is added tomorrow needs no entry.
+- An exception becomes its type and the places that it came through: see `app.failures`. Neither
+  its text nor a variable's value is ever formatted.
+- Characters that a terminal would obey, and line breaks, are taken out of every line.
 """
 
 import logging
-import re
 import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
+from app.failures import failure_of
+from app.foreign import plain
+from app.log_words import words_of
+
 if TYPE_CHECKING:
     from loguru import Record
 
-# Libraries whose records carry what passes through them: text, addresses with their query, headers.
-CARRIERS = ("pipecat", "uvicorn", "websockets", "httpx", "httpcore", "openai", "deepgram", "aiortc")
-
-_CONTENT = re.compile(r"[\[{(<'\"].*", re.DOTALL)
+# Whose records pass as they are.
+OURS = ("app", "agents", "proxy")
 
 _FORMAT = (
     "<dim>{time:HH:mm:ss.SSS}</dim> <level>{level: <7}</level> "
     "{extra[where]}<cyan>{extra[session]}</cyan>{message}"
 )
 
+_LEVELS = frozenset({"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"})
 
-def configure_logs(level: str = "INFO") -> None:
+
+def configure_logs(level: str = "INFO", *, assistant_modules: Sequence[str] = ()) -> None:
     """Send the logs of this process to standard error.
 
     Args:
         level: The least important messages to show.
+        assistant_modules: Modules with assistants, which log as ours do.
     """
+    trusted = (*OURS, *assistant_modules)
+
+    def wanted(record: "Record") -> bool:
+        return not record["extra"]["theirs"] or record["level"].no >= logging.WARNING
+
+    def prepare(record: "Record") -> None:
+        _prepare(record, trusted)
+
     logger.remove()
     logger.enable("")
-    logger.configure(patcher=_prepare)
+    logger.configure(patcher=prepare)
     logger.add(
-        sys.stderr, level=level, format=_FORMAT, filter=_wanted, diagnose=False, backtrace=False
+        sys.stderr, level=level, format=_FORMAT, filter=wanted, diagnose=False, backtrace=False
     )
     logging.basicConfig(handlers=[_ToLoguru()], level=logging.WARNING, force=True)
 
 
-def public_part(message: str) -> str:
-    """Cut a library's message before anything that could be content.
+def catch_strays() -> None:
+    """Log failures that nobody catches in threads and finalisers, instead of their text."""
 
-    The words up to the second colon say what happened; brackets, braces and quotes hold values.
+    def in_thread(stray: threading.ExceptHookArgs) -> None:
+        if stray.exc_value is not None and not isinstance(stray.exc_value, SystemExit):
+            name = stray.thread.name if stray.thread else "?"
+            logger.opt(exception=stray.exc_value).error(f"The thread {name} failed")
 
-    Args:
-        message: The library's message.
-    """
-    head = ": ".join(message.split(": ")[:2])
-    return _CONTENT.sub("(withheld)", head).strip()
+    def unraisable(stray: "sys.UnraisableHookArgs") -> None:
+        if stray.exc_value is not None:
+            logger.opt(exception=stray.exc_value).warning("A finaliser failed")
+
+    threading.excepthook = in_thread
+    sys.unraisablehook = unraisable
 
 
 def quiet_uvicorn() -> None:
@@ -62,35 +88,59 @@ def quiet_uvicorn() -> None:
     uvicorn.config.LOGGING_CONFIG["loggers"] = dict.fromkeys(names, quiet)
 
 
+@dataclass(frozen=True)
+class _Origin:
+    """Where a record of the standard library's logging comes from.
+
+    Attributes:
+        where: The logger and the line.
+        words: The words of its source.
+    """
+
+    where: str
+    words: str
+
+
 class _ToLoguru(logging.Handler):
-    """Passes records of the standard library's logging on."""
+    """Passes records of the standard library's logging on; none of ours comes this way."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Pass one record on, without its arguments where the library carries content."""
+        """Pass one record on, with the words of its source."""
         level = record.levelname if record.levelname in _LEVELS else record.levelno
-        carrier = record.name.split(".")[0] in CARRIERS
-        message = public_part(record.getMessage()) if carrier else record.getMessage()
-        logger.bind(origin=record.name).opt(depth=6).log(level, "{}", message)
+        message = record.getMessage()
+        words = words_of(record.name, record.funcName, record.pathname, record.lineno, message)
+        origin = _Origin(f"{record.name}:{record.lineno}", words)
+        error = (record.exc_info[1] if record.exc_info else None) or _exception_in(record)
+        logger.bind(origin=origin).opt(exception=error).log(level, "{}", words)
 
 
-_LEVELS = frozenset({"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"})
+def _exception_in(record: logging.LogRecord) -> BaseException | None:
+    """Find the exception that somebody logged as if it were a message."""
+    given = record.args if isinstance(record.args, tuple) else ()
+    return next((value for value in (record.msg, *given) if isinstance(value, BaseException)), None)
 
 
-def _carries_content(record: "Record") -> bool:
-    name = record["name"] or ""
-    return name.split(".")[0] in CARRIERS
+def _is_of(module: str | None, trusted: Sequence[str]) -> bool:
+    name = module or ""
+    return any(name == one or name.startswith(f"{one}.") for one in trusted)
 
 
-def _wanted(record: "Record") -> bool:
-    return not _carries_content(record) or record["level"].no >= logging.WARNING
-
-
-def _prepare(record: "Record") -> None:
+def _prepare(record: "Record", trusted: Sequence[str]) -> None:
+    """Leave nothing in a record but what may be shown."""
     extra: dict[str, Any] = record["extra"]
     session = extra.get("session", "")
-    extra["session"] = f"[{session}] " if session else ""
+    extra["session"] = f"[{plain(session)}] " if session else ""
+    origin = extra.get("origin")
+    if not isinstance(origin, _Origin) and not _is_of(record["name"], trusted):
+        module, path = record["name"] or "", record["file"].path
+        words = words_of(module, record["function"], path, record["line"], record["message"])
+        origin = _Origin(f"{module}:{record['line']}", words)
+    extra["theirs"] = isinstance(origin, _Origin)
     extra["where"] = ""
-    if _carries_content(record):
-        extra["where"] = f"{(record['name'] or '').split('.')[0]}: "
-        record["message"] = public_part(record["message"])
-        record["exception"] = None
+    if isinstance(origin, _Origin):
+        extra["where"] = f"{plain(origin.where)}: "
+        record["message"] = origin.words
+    failed, record["exception"] = record["exception"], None
+    if failed is not None and failed.value is not None:
+        record["message"] += f": {failure_of(failed.value)}"
+    record["message"] = plain(record["message"])

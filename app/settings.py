@@ -15,13 +15,11 @@ from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.addresses import LOOPBACK_HOSTS, problem_of
 from app.errors import SettingsError
 
 PREFIX = "TRUNKLINE_"
 ENV_FILE = ".env"
-
-# Where a program may listen without a token.
-LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
 # What a browser sends as the origin of a page. Source: RFC 6454 section 6.2.
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s@,]+")
@@ -71,6 +69,8 @@ class Settings(BaseSettings):
         resume_window_s: How long a session waits for a caller whose connection was lost; 0 for not
             at all.
         max_sessions: How many sessions the server holds at a time; more are refused.
+        llm_timeout_s: How long the language model may take to begin an answer, and how long it may
+            pause in it, before the caller hears an apology.
         start_timeout_s: How long an assistant may take to be built and to start.
         drain_timeout_s: How long sessions may take to end when the server stops.
         log_level: The least important messages that are logged.
@@ -109,12 +109,14 @@ class Settings(BaseSettings):
     daily_api_key: SecretStr | None = _vendor("DAILY_API_KEY")
     voice: str | None = None
 
-    max_message_bytes: int = Field(default=4 * 1024 * 1024, ge=64 * 1024)
+    max_message_bytes: int = Field(default=4 * 1024 * 1024, ge=64 * 1024, le=2**31)
     max_waiting_bytes: int = Field(default=1024 * 1024, ge=64 * 1024)
     window_bytes: int = Field(default=256 * 1024, ge=16 * 1024, le=2**31)
-    heartbeat_s: float = Field(default=5.0, gt=0, le=600)
+    # The bounds are those of the wire.
+    heartbeat_s: float = Field(default=5.0, ge=0.1, le=600)
     resume_window_s: float = Field(default=30.0, ge=0, le=86400)
     max_sessions: int = Field(default=1000, ge=1)
+    llm_timeout_s: float = Field(default=15.0, gt=0)
     start_timeout_s: float = Field(default=20.0, gt=0)
     drain_timeout_s: float = Field(default=8.0, gt=0)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -124,6 +126,32 @@ class Settings(BaseSettings):
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("token", "tokens")
+    @classmethod
+    def _fits_a_header(cls, value: Any) -> Any:
+        secrets = value if isinstance(value, tuple) else (value,)
+        for secret in secrets:
+            token = secret.get_secret_value() if secret is not None else ""
+            if not (token.isascii() and token.isprintable()) or " " in token:
+                raise ValueError("a token has only letters, digits and signs of ASCII, no spaces")
+        return value
+
+    @field_validator("openai_base_url", "cartesia_base_url")
+    @classmethod
+    def _is_url(cls, value: str | None) -> str | None:
+        if value is not None and (problem := problem_of(value, ("https", "http"))):
+            raise ValueError(f"a base URL {problem}")
+        return value
+
+    @field_validator("deepgram_base_url")
+    @classmethod
+    def _is_address(cls, value: str | None) -> str | None:
+        # Deepgram's package takes a host without a scheme, too.
+        full = f"https://{value}" if value and "://" not in value else value
+        if full is not None and (problem := problem_of(full, ("https", "http", "wss", "ws"))):
+            raise ValueError(f"a base URL {problem}")
         return value
 
     @field_validator("log_level", mode="before")
@@ -229,7 +257,8 @@ def _describe(detail: Any) -> str:
     field = str(detail["loc"][0]) if detail["loc"] else ""
     names = {variable_of(name): name for name in Settings.model_fields}
     variable = variable_of(field) if field in Settings.model_fields else field
-    return f"{variable if variable in names else field}: {detail['msg']}"
+    told = str(detail["msg"]).removeprefix("Value error, ")
+    return f"{variable if variable in names else field}: {told}"
 
 
 def _contradictions(settings: Settings) -> list[str]:

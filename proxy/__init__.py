@@ -1,5 +1,6 @@
 """How two buses are joined: codec, filter, dialects of the line, and the two proxy tasks."""
 
+from proxy.bridge import CallerBridge
 from proxy.bus import DirectBus
 from proxy.client import WebSocketProxyClientTask
 from proxy.close_codes import CloseCode, may_reconnect
@@ -9,6 +10,7 @@ from proxy.filter import DropReason
 from proxy.server import ServerLineOptions, WebSocketProxyServerTask
 
 __all__ = [
+    "CallerBridge",
     "CloseCode",
     "ConnectError",
     "DirectBus",

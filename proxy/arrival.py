@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 from starlette.websockets import WebSocket, WebSocketState
@@ -69,13 +69,11 @@ async def _hear(link: ServerLink) -> Hello:
             data = await link.receive()
     except TimeoutError:
         await _send_away(link, CloseCode.BAD_HELLO)
-        raise
     try:
         hello = read_hello(data)
     except CodecError:
         other = _is_other_version(data)
         await _send_away(link, CloseCode.VERSION_MISMATCH if other else CloseCode.BAD_HELLO)
-        raise
     if hello.version != VERSION:
         await _send_away(link, CloseCode.VERSION_MISMATCH)
     return hello
@@ -90,6 +88,6 @@ def _is_other_version(data: bytes | str) -> bool:
     return isinstance(said, list) and said[:1] == [_HELLO_TAG] and said[1:2] != [VERSION]
 
 
-async def _send_away(link: ServerLink, code: CloseCode) -> None:
+async def _send_away(link: ServerLink, code: CloseCode) -> NoReturn:
     await link.close(code)
-    raise LinkClosedError(code)
+    raise LinkClosedError(code) from None

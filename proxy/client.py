@@ -14,6 +14,7 @@ from proxy.filter import FROM_ASSISTANT, Filter
 from proxy.handshake import TrunkOptions
 from proxy.line_task import LineTask
 from proxy.link import ClientLink
+from proxy.outage import BusLineResumedMessage
 from proxy.protocol import TrunkLine
 from proxy.stock_line import StockLine
 from proxy.wire import SESSION_HEADER, SUBPROTOCOL
@@ -90,6 +91,7 @@ class WebSocketProxyClientTask(LineTask):
         self._dial_options = DialOptions(headers=headers or {}, subprotocols=(SUBPROTOCOL,))
         self._options = options
         self._dialling: asyncio.Task[None] | None = None
+        self._unheard_since: float | None = None
         self._register_event_handler("on_connect_failed")
 
     @property
@@ -126,7 +128,19 @@ class WebSocketProxyClientTask(LineTask):
             await self._attach(link)
             await self._act([Opened(resumed=False)])
 
+    async def _opened(self, event: Opened) -> None:
+        since, self._unheard_since = self._unheard_since, None
+        if event.resumed and since is not None:
+            missed_s = asyncio.get_running_loop().time() - since
+            # Ahead of everything that comes over the new connection.
+            await self.send_bus_message(BusLineResumedMessage(source=self.name, missed_s=missed_s))
+        await super()._opened(event)
+
     async def _detached(self, error: LinkClosedError) -> None:
+        if self._unheard_since is None:
+            assert isinstance(self._dialect, TrunkLine)
+            now = asyncio.get_running_loop().time()
+            self._unheard_since = now - self._dialect.silent_s
         self._dialling = self.create_task(self._redial(error), "redial")
 
     async def _redial(self, error: LinkClosedError) -> None:

@@ -51,7 +51,7 @@ class Delivery:
 
     def open(self) -> None:
         """Deliver from now on: the tasks that messages are for are ready."""
-        if not self._open:
+        if not self._open and self._delivering is None:
             self._open = True
             self._delivering = self._line.create_task(self._deliver(), "deliver")
 
@@ -83,10 +83,12 @@ class Delivery:
             await self._room.wait()
 
     async def stop(self) -> None:
-        """Forget what waits."""
+        """Forget what waits, and deliver nothing more."""
+        self._open = False
         self._waiting.clear()
-        if self._delivering is not None:
-            await self._line.cancel_task(self._delivering)
+        delivering, self._delivering = self._delivering, None
+        if delivering is not None:
+            await self._line.cancel_task(delivering)
 
     async def _deliver(self) -> None:
         count = 0

@@ -3,7 +3,9 @@
 Nothing here logs or repeats a header: that is where the token is.
 """
 
+import ipaddress
 import logging
+import re
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +32,9 @@ _EXPLANATIONS: dict[int, str] = {
     503: "the server takes no new sessions now",
 }
 
+# The other form, a date, tells of a pause too long to wait for.
+_SECONDS = re.compile(r"[0-9]{1,9}")
+
 # The library logs the headers of a handshake at debug level; ours are secret.
 _SILENT = logging.getLogger("trunkline.websockets")
 _SILENT.setLevel(logging.WARNING)
@@ -54,11 +59,13 @@ class DialOptions:
 
 def public_url(url: str) -> str:
     """Return a URL without user, password, query and fragment, fit for logs and errors."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    port = f":{parts.port}" if parts.port else ""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return "(not a URL)"
     host = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{host}{port}{parts.path}"
+    return f"{parts.scheme}://{host}{f':{port}' if port else ''}{parts.path}"
 
 
 async def dial(url: str, options: DialOptions | None = None) -> ClientLink:
@@ -89,10 +96,12 @@ async def dial(url: str, options: DialOptions | None = None) -> ClientLink:
             close_timeout=CLOSE_TIMEOUT_S,
             max_size=options.max_message_bytes,
             logger=_SILENT,
+            # What listens on this machine is not reached through a proxy elsewhere.
+            proxy=None if _is_loopback(url) else True,
         )
     except websockets.InvalidStatus as error:
         raise _refused(where, error) from None
-    except websockets.InvalidURI:
+    except (websockets.InvalidURI, ValueError):
         raise ConnectError(f"{where} is not a ws:// or wss:// URL") from None
     except TimeoutError:
         message = f"{where} did not answer within {options.open_timeout_s:g} s"
@@ -111,5 +120,13 @@ def _refused(where: str, error: websockets.InvalidStatus) -> RefusedError:
     return RefusedError(
         status,
         f"{where} answered {status}: {explanation}",
-        retry_after_s=float(retry_after) if retry_after.isdigit() else None,
+        retry_after_s=float(retry_after) if _SECONDS.fullmatch(retry_after) else None,
     )
+
+
+def _is_loopback(url: str) -> bool:
+    try:
+        host = urlsplit(url).hostname or ""
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

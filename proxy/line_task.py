@@ -13,8 +13,10 @@ from pipecat.bus.messages import (
     BusEndMessage,
     BusFrameMessage,
     BusMessage,
+    BusSystemMessage,
     BusWorkerRegistryMessage,
 )
+from pipecat.frames.frames import Frame
 from pipecat.registry.types import WorkerRegistryEntry
 from pipecat.workers.base_worker import BaseWorker
 
@@ -42,8 +44,12 @@ from proxy.pump import Pump, Signals
 # A peer that has read nothing for this long is gone or hostile; a mobile hand-over takes less.
 SEND_TIMEOUT_S = 10.0
 
+# Behind a write that has waited for so long, nobody would read a close frame.
+STUCK_S = 1.0
 # Messages of this side kept until there is a line; a conversation begins with a handful.
 MAX_EARLY = 1000
+
+_EVENTS = ("on_line_interrupted", "on_line_resumed", "on_remote_ready", "on_resume_gap")
 
 
 class LineTask(BaseWorker):
@@ -56,6 +62,7 @@ class LineTask(BaseWorker):
       Once.
     - on_line_interrupted: A connection is lost and the session is not; gets the `LinkClosedError`.
     - on_line_resumed: The session goes on over a new connection; gets the `Link`.
+    - on_remote_ready: Tasks of the other side are ready to be addressed; gets their names.
     - on_resume_gap: Frames are missing, because they could not be kept until the line was back;
       gets the `ResumeGap`.
     """
@@ -87,9 +94,7 @@ class LineTask(BaseWorker):
         self._closing: asyncio.Task[None] | None = None
         self._close_code = CloseCode.ENDED
         self._end_heard = False  # from the other side
-        for event in (self.connected_event, self.disconnected_event):
-            self._register_event_handler(event)
-        for event in ("on_line_interrupted", "on_line_resumed", "on_resume_gap"):
+        for event in (self.connected_event, self.disconnected_event, *_EVENTS):
             self._register_event_handler(event)
 
     @property
@@ -176,7 +181,8 @@ class LineTask(BaseWorker):
                 self._close_code = self.cancelled_code
             await super().on_bus_message(message)
         if not self.offer(message):
-            await self._wait_room()
+            if not isinstance(message, BusSystemMessage):
+                await self._wait_room()
             await self._act(self._outgoing(message))
 
     def offer(self, message: BusMessage) -> bool:
@@ -205,6 +211,14 @@ class LineTask(BaseWorker):
             name: A name.
         """
         return not self._gone.is_set() and name in self._filter.remote
+
+    def stays(self, frame: type[Frame]) -> bool:
+        """Tell whether the other side does not want frames of this type.
+
+        Args:
+            frame: A class of frames.
+        """
+        return frame in self._filter.home
 
     def _outgoing(self, message: BusMessage) -> list[Event]:
         if self._gone.is_set():
@@ -263,7 +277,7 @@ class LineTask(BaseWorker):
                     logger.warning(f"{self}: {event.lost} frames were lost ({event.direction})")
                     await self._call_event_handler("on_resume_gap", event)
                 case MustClose(code):
-                    self._must_close(code)
+                    self.create_task(self._drop(self._pump, self._serving, code), "drop")
 
     async def _opened(self, event: Opened) -> None:
         if event.resumed:
@@ -307,6 +321,7 @@ class LineTask(BaseWorker):
 
     async def _register_remote(self, names: tuple[str, ...]) -> None:
         """Make the other side's tasks known to this side's runner, so that they can be awaited."""
+        await self._call_event_handler("on_remote_ready", names)
         await self.send_bus_message(
             BusWorkerRegistryMessage(
                 source=self.name,
@@ -315,23 +330,20 @@ class LineTask(BaseWorker):
             )
         )
 
-    def _must_close(self, code: CloseCode) -> None:
-        """Close the connection because of what came or did not."""
-        self.create_task(self._drop(self._pump, self._serving, code), "drop")
-
     async def _drop(
         self, pump: Pump | None, serving: "asyncio.Task[None] | None", code: CloseCode
     ) -> None:
+        """Close a connection because of what came or did not."""
         error = LinkClosedError(code, "closed by this side")
         if pump is None:
             await self._over(error)
             return
-        if code is CloseCode.PEER_SILENT or pump.writing_s > 0:
+        if code is CloseCode.PEER_SILENT or pump.writing_s > min(STUCK_S, SEND_TIMEOUT_S):
             pump.link.abort()  # nobody would read a close frame
         else:
             await pump.link.close(code)
-        if serving is not None:
-            await self.cancel_task(serving)
+        assert serving is not None
+        await self.cancel_task(serving)
         await self._lost(pump, error)
 
     async def _lost(self, pump: Pump, error: LinkClosedError) -> None:

@@ -14,6 +14,9 @@ from pipecat.frames.frames import AudioRawFrame, ImageRawFrame
 
 _MEDIA = (AudioRawFrame, ImageRawFrame)
 
+# Places of dropped messages that are kept beyond as many as there are messages.
+SPARE_PLACES = 64
+
 
 class Kind(Enum):
     """What becomes of a message when the line is too slow for it."""
@@ -120,6 +123,8 @@ class Outbox:
             self._frames.append(waiting)
         if self._media and self.size_bytes > self.limits.media_bytes:
             self._shed_media(self.limits.media_bytes)
+        if len(self._data) > 2 * self._count + SPARE_PLACES:
+            self._data = deque(one for one in self._data if not one.dropped)
 
     def take(self, *, system_only: bool = False) -> Waiting | None:
         """Remove and return the next message to write, or None if nothing waits.

@@ -11,8 +11,7 @@ from collections import deque
 from collections.abc import Callable
 
 from loguru import logger
-from pipecat.bus.messages import BusFrameMessage, BusMessage
-from pipecat.frames.frames import InterruptionFrame, LLMContextFrame
+from pipecat.bus.messages import BusMessage
 
 from proxy.carrier import Carrier, RefusedEnvelopeError
 from proxy.close_codes import CloseCode, may_resume
@@ -35,9 +34,10 @@ from proxy.dialect import (
 from proxy.errors import CodecError, UnknownTypeError
 from proxy.filter import DropReason, Filter
 from proxy.handshake import Handshake, TrunkOptions
-from proxy.outbox import Kind, kind_of
+from proxy.outbox import Kind
+from proxy.outflow import Outflow
 from proxy.pulse import Pulse
-from proxy.sequence import Receiver, Sender, SequenceError
+from proxy.sequence import ACK_BYTES, Receiver, Sender, SequenceError
 from proxy.wire import (
     MAX_REASON_LENGTH,
     Ack,
@@ -103,8 +103,9 @@ class TrunkLine:
         self._receiver = Receiver(self._options.window_bytes, self._options.max_message_bytes)
         self._control: deque[bytes] = deque()
         self._handshake = Handshake(session, filter_, self._carrier, self._options)
-        self._peer_max_bytes = self._options.max_message_bytes
-        self._last_context: BusFrameMessage | None = None
+        self._outflow = Outflow(
+            self._carrier, self._sender, self.stats, self._options.max_message_bytes
+        )
         self._failed = False
         self._unconfirmed = False
         self._lost_at = 0.0
@@ -123,6 +124,11 @@ class TrunkLine:
     def drained(self) -> bool:
         """Whether nothing waits to be written."""
         return not self._control and not len(self._sender.outbox)
+
+    @property
+    def silent_s(self) -> float:
+        """How long nothing has come from the other end."""
+        return self._pulse.silent_s
 
     @property
     def session(self) -> str:
@@ -181,8 +187,7 @@ class TrunkLine:
         if self.state is not LineState.CLOSED:
             self.state = check_move(self.state, LineState.CLOSED)
         self._control.clear()
-        self._sender.clear()
-        self._last_context = None
+        self._outflow.clear()
         return [Received(message) for message in self._crossing.settle()]
 
     def receive(self, data: bytes | str) -> list[Event]:
@@ -260,8 +265,8 @@ class TrunkLine:
         try:
             message = self._carrier.read(envelope)
         except ContextMismatchError:
-            self._put(encode(Resend(0)), Kind.DATA)
-            return []
+            self._outflow.put(encode(Resend(0)), Kind.DATA)
+            return self._refuse(DropReason.CODEC)
         except RefusedEnvelopeError as refused:
             return self._refuse(refused.reason)
         except UnknownTypeError:
@@ -271,19 +276,17 @@ class TrunkLine:
     def _arrived(self, message: BusMessage, size_bytes: int, weight_bytes: int) -> list[Event]:
         arrived = self._crossing.arriving(message)
         for reply in arrived.replies:
-            self._write(reply)
+            self._outflow.write(reply)
         if arrived.refused is not None:
             return self._refuse(arrived.refused)
         self.stats.crossed(_IN, size_bytes)
-        return arrived.events(size_bytes, weight_bytes)
+        return arrived.events(size_bytes, weight_bytes) or self._overflow()
 
     def _resend(self) -> list[Event]:
         """Send the last conversation whole; who asks for it too often is refused."""
         if not self._crossing.refuse(DropReason.CODEC):
             return self._fail(CloseCode.POLICY_VIOLATION)
-        self._carrier.codec.forget_context()
-        if self._last_context is not None:
-            self._write(self._last_context)
+        self._outflow.write_whole()
         return self._overflow()
 
     def send(self, message: BusMessage) -> list[Event]:
@@ -293,9 +296,9 @@ class TrunkLine:
         leaving = self._crossing.leaving(message)
         if leaving is None:
             return []
-        if not self._write(leaving):
+        if not self._outflow.write(leaving):
             instead = self._crossing.instead_of(leaving)
-            if instead is None or not self._write(instead):
+            if instead is None or not self._outflow.write(instead):
                 return [Received(answer) for answer in self._crossing.undeliverable(leaving)]
         return self._overflow()
 
@@ -304,7 +307,7 @@ class TrunkLine:
         exported = list(self.filter.exported)
         places = tuple(exported.index(name) for name in names if name in exported)
         if places and not self.ended and self.state is not LineState.CLOSED:
-            self._put(encode(Ready(0, places)), Kind.DATA)
+            self._outflow.put(encode(Ready(0, places)), Kind.DATA)
         return []
 
     def end(self, reason: str | None) -> list[Event]:
@@ -312,7 +315,7 @@ class TrunkLine:
         if not self.ended and self.state is not LineState.CLOSED:
             self.ended = True
             short = None if reason is None else reason[:MAX_REASON_LENGTH]
-            self._put(encode(End(0, short)), Kind.DATA)
+            self._outflow.put(encode(End(0, short)), Kind.DATA)
         return []
 
     def next_outgoing(self) -> bytes | None:
@@ -325,45 +328,11 @@ class TrunkLine:
             return self._acknowledgement()
         sent = self._sender.sent
         data = self._sender.next()
-        if data is not None:
-            if self._sender.sent != sent:
-                self.stats.crossed(_OUT, len(data))
-            self._pulse.moved()
-        elif len(self._sender.outbox):
+        if data is not None and self._sender.sent != sent:
+            self.stats.crossed(_OUT, len(data))
+        elif data is None and len(self._sender.outbox):
             self._pulse.blocked()
         return data
-
-    def _write(self, message: BusMessage) -> bool:
-        """Put a message into the outbox; tell whether it could be written."""
-        try:
-            data = self._carrier.write(message)
-        except CodecError as error:
-            logger.error(f"A message cannot cross: {error}")
-            self.stats.dropped(_OUT, DropReason.CODEC)
-            return False
-        if len(data) > self._peer_max_bytes:
-            logger.error(f"A message of {len(data)} bytes cannot cross")
-            self.stats.dropped(_OUT, DropReason.TOO_BIG)
-            self._carrier.codec.forget_context()
-            return False
-        self._note(message)
-        self._put(data, kind_of(message))
-        return True
-
-    def _note(self, message: BusMessage) -> None:
-        """Remember the last conversation; an interruption makes sound that waits worthless."""
-        if not isinstance(message, BusFrameMessage):
-            return
-        if isinstance(message.frame, LLMContextFrame):
-            self._last_context = message
-        elif isinstance(message.frame, InterruptionFrame):
-            self.stats.dropped(_OUT, DropReason.STALE, self._sender.outbox.drop_media())
-
-    def _put(self, data: bytes, kind: Kind) -> None:
-        outbox = self._sender.outbox
-        dropped_before = outbox.dropped_media
-        self._sender.put(data, kind)
-        self.stats.dropped(_OUT, DropReason.SLOW, outbox.dropped_media - dropped_before)
 
     def _overflow(self) -> list[Event]:
         outbox = self._sender.outbox
@@ -371,9 +340,7 @@ class TrunkLine:
             return []
         if self.state is LineState.OPEN:
             return self._fail(CloseCode.PEER_TOO_SLOW)
-        lost = outbox.give_up_frames()
-        self._carrier.codec.forget_context()
-        self.stats.dropped(_OUT, DropReason.LOST, lost)
+        lost = self._outflow.give_up()
         if outbox.overflows():
             return self._fail(CloseCode.PEER_TOO_SLOW)
         return [ResumeGap(lost, _OUT)]
@@ -408,8 +375,10 @@ class TrunkLine:
 
     def _meet(self, peer: Hello | Welcome) -> None:
         self._pulse.meet(peer.heartbeat_s)
-        self._sender.window_bytes = peer.window_bytes
-        self._peer_max_bytes = peer.max_message_bytes
+        # What is under way is kept here, so that a window is no larger than what may be kept.
+        most_bytes = max(self._options.outbox.ample_bytes, ACK_BYTES)
+        self._sender.window_bytes = min(peer.window_bytes, most_bytes)
+        self._outflow.max_message_bytes = peer.max_message_bytes
 
     def _refuse(self, reason: DropReason) -> list[Event]:
         if self._crossing.refuse(reason):

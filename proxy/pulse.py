@@ -79,12 +79,16 @@ class Pulse:
         self._blocked = None
 
     @property
+    def silent_s(self) -> float:
+        """How long the other end has given no sign of life."""
+        return self._clock() - self._heard
+
+    @property
     def silent(self) -> bool:
         """Whether the other end has given no sign of life for too long."""
-        silent_s = self._clock() - self._heard
         if self._peer_heartbeat_s is None:
-            return silent_s > self._patience.greeting_s
-        return silent_s > MISSED_HEARTBEATS * self._peer_heartbeat_s
+            return self.silent_s > self._patience.greeting_s
+        return self.silent_s > MISSED_HEARTBEATS * self._peer_heartbeat_s
 
     @property
     def sign_due(self) -> bool:

@@ -60,6 +60,11 @@ class Pump:
         self._dialect = dialect
         self._signals = signals
         self._write_began: float | None = None
+        self._released = False
+
+    def release(self) -> None:
+        """Leave it to somebody else to say when the connection is over."""
+        self._released = True
 
     @property
     def writing_s(self) -> float:
@@ -91,7 +96,8 @@ class Pump:
         finally:
             writing.cancel()
             await asyncio.wait({writing})
-            self.link.over.set()
+            if not self._released:
+                self.link.over.set()
         return LinkClosedError(CloseCode.INTERNAL_ERROR)
 
     async def _read(

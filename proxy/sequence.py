@@ -14,10 +14,12 @@ from proxy.wire import Ack, Gap, encode, numbered
 # System messages do not wait for the window, up to this much.
 SYSTEM_OVERSHOOT_BYTES = 64 * 1024
 
-# An acknowledgement for every so many envelopes, or so much of the window, whichever comes first:
-# often enough that the sender never waits for one, seldom enough to cost nothing.
+# An acknowledgement for every so many envelopes, such a share of the window, or so many bytes,
+# whichever comes first: often enough that the sender never waits for one, seldom enough to cost
+# nothing. A sender may use a smaller window than it was given, but none below so many bytes.
 ACK_EVERY = 64
 ACK_WINDOW_SHARE = 4
+ACK_BYTES = 64 * 1024
 
 
 class SequenceError(LineError):
@@ -58,6 +60,7 @@ class Sender:
         self.sent = 0
         self._sent_bytes = 0
         self._handled_bytes = 0
+        self._kept_bytes = 0
         self._unacknowledged: deque[bytes] = deque()
         self._again: deque[bytes] = deque()
 
@@ -91,18 +94,20 @@ class Sender:
             handled_bytes: How much of what was sent it has handled.
 
         Returns:
-            Whether it has come further.
+            Whether it has handled more.
 
         Raises:
             SequenceError: If that cannot be.
         """
-        if not 0 <= handled_bytes <= self._sent_bytes or received > self.sent:
+        if received > self.sent:
             raise SequenceError(CloseCode.PROTOCOL_ERROR, "more was acknowledged than was sent")
+        while self.acknowledged < received:
+            self._kept_bytes -= len(self._unacknowledged.popleft())
+        # What was not received cannot have been handled; it would be kept without a bound.
+        if not 0 <= handled_bytes <= self._sent_bytes - self._kept_bytes:
+            raise SequenceError(CloseCode.PROTOCOL_ERROR, "more was handled than was received")
         moved = handled_bytes > self._handled_bytes
         self._handled_bytes = max(handled_bytes, self._handled_bytes)
-        while self.acknowledged < received:
-            self._unacknowledged.popleft()
-            moved = True
         return moved
 
     def rewind(self, received: int) -> None:
@@ -123,6 +128,7 @@ class Sender:
         """Forget everything."""
         self.outbox.clear()
         self._unacknowledged.clear()
+        self._kept_bytes = 0
         self._again.clear()
 
     def _number(self, waiting: Waiting) -> bytes:
@@ -132,6 +138,7 @@ class Sender:
         else:
             data = numbered(waiting.data, self.sent)
         self._sent_bytes += len(data)
+        self._kept_bytes += len(data)
         self._unacknowledged.append(data)
         return data
 
@@ -163,7 +170,7 @@ class Receiver:
         self.received = 0
         self.handled_bytes = 0
         self._taken_bytes = 0
-        self._window_bytes = window_bytes
+        self._ack_bytes = min(window_bytes / ACK_WINDOW_SHARE, ACK_BYTES)
         self._bound_bytes = window_bytes + allowance_bytes + SYSTEM_OVERSHOOT_BYTES
         self._told = Ack(0, 0)
 
@@ -199,8 +206,7 @@ class Receiver:
         """Whether the other end should be told how far this end has come."""
         return (
             self.received - self._told.received >= ACK_EVERY
-            or (self.handled_bytes - self._told.handled_bytes) * ACK_WINDOW_SHARE
-            >= self._window_bytes
+            or self.handled_bytes - self._told.handled_bytes >= self._ack_bytes
         )
 
     def ack(self) -> bytes:

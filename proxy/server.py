@@ -16,6 +16,7 @@ from proxy.errors import LineError, LinkClosedError
 from proxy.filter import FROM_CALLER, Filter
 from proxy.handshake import TrunkOptions
 from proxy.line_task import LineTask
+from proxy.link import Link
 from proxy.outbox import OutboxLimits
 from proxy.protocol import TrunkLine
 from proxy.pulse import Patience
@@ -36,6 +37,7 @@ class ServerLineOptions:
         resume_window_s: How long the session waits for a caller whose connection was lost; 0 for
             not at all.
         session: The session's id, which a caller shows when it comes back.
+        cancelled_code: What the caller is told when the runner of the session is cancelled.
     """
 
     allowed_frames: tuple[type[Frame], ...] = ()
@@ -45,6 +47,7 @@ class ServerLineOptions:
     heartbeat_s: float = 5.0
     resume_window_s: float = 0.0
     session: str = field(default_factory=lambda: uuid.uuid4().hex)
+    cancelled_code: CloseCode = CloseCode.GOING_AWAY
 
     def trunk(self) -> TrunkOptions:
         """Return what concerns a line of `trunkline.v1`."""
@@ -91,7 +94,6 @@ class WebSocketProxyServerTask(LineTask):
 
     connected_event = "on_client_connected"
     disconnected_event = "on_client_disconnected"
-    cancelled_code = CloseCode.GOING_AWAY
 
     def __init__(
         self,
@@ -131,6 +133,7 @@ class WebSocketProxyServerTask(LineTask):
         )
         super().__init__(name, filter_, active=True)
         self._options = options
+        self.cancelled_code = options.cancelled_code
         self._websocket = websocket
         self._arrival = arrival
         self._unready = set(self._exported)
@@ -181,10 +184,11 @@ class WebSocketProxyServerTask(LineTask):
         pump, serving, self._pump = self._pump, self._serving, None
         if pump is not None:
             # The connection that the caller gave up may look alive from here.
-            if serving is not None:
-                await self.cancel_task(serving)
+            pump.release()
+            assert serving is not None
+            await self.cancel_task(serving)
             trunk.disconnected(CloseCode.ABNORMAL)
-            self.create_task(pump.link.close(CloseCode.SESSION_TAKEN_OVER), "take_over")
+            self.create_task(_take_over(pump.link), "take_over")
         events = trunk.welcome(hello)
         await self._attach(arrival.link)
         await self._act(events)
@@ -227,6 +231,14 @@ class WebSocketProxyServerTask(LineTask):
         if isinstance(message, BusEndMessage):
             return self._dialect.end(message.reason)
         return super()._cross(message)
+
+
+async def _take_over(link: Link) -> None:
+    try:
+        await link.close(CloseCode.SESSION_TAKEN_OVER)
+    finally:
+        # Not before: a server drops the socket of a route that has returned.
+        link.over.set()
 
 
 def _closed(error: Exception) -> LinkClosedError:

@@ -80,6 +80,7 @@ class StockLine:
         self.state = LineState.OPEN
         self.ended = False
         self._role = role
+        self._learns = not filter_.remote
         self._codec = codec or StockCodec()
         self._outbox = Outbox(limits or OutboxLimits())
         self._max_message_bytes = max_message_bytes
@@ -198,12 +199,12 @@ class StockLine:
         if arrived.refused is not None:
             return self._refuse(arrived.refused)
         self.stats.crossed(_IN, size_bytes)
-        return arrived.events(size_bytes, size_bytes)
+        return arrived.events(size_bytes, size_bytes) or self._overflow()
 
     def _peer_ready(self, message: BusWorkerRegistryMessage) -> list[Event]:
         names = [entry.name for entry in message.workers]
-        if not self.filter.remote:
-            self.filter.learn(names)
+        if self._learns:
+            self.filter.learn([*self.filter.remote, *names])
         known = tuple(name for name in dict.fromkeys(names) if name in self.filter.remote)
         return [PeerReady(known)] if known else []
 

@@ -15,14 +15,25 @@ MAY_IMPORT = {
 
 # Modules of proxy that decide without input and output: no event loop, no web framework.
 CORE = (
+    "proxy/backoff.py",
+    "proxy/carrier.py",
     "proxy/close_codes.py",
     "proxy/codec",
+    "proxy/crossing.py",
     "proxy/dialect.py",
     "proxy/filter.py",
     "proxy/flush.py",
+    "proxy/handshake.py",
+    "proxy/jobs.py",
     "proxy/outbox.py",
+    "proxy/outflow.py",
+    "proxy/protocol.py",
+    "proxy/pulse.py",
     "proxy/redact.py",
+    "proxy/resume.py",
+    "proxy/sequence.py",
     "proxy/stock_line.py",
+    "proxy/wire.py",
 )
 NOT_IN_CORE = {"asyncio", "fastapi", "starlette", "uvicorn", "websockets", "anyio"}
 

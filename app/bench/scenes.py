@@ -184,7 +184,7 @@ def recipe(scene: Scene) -> Recipe:
         if scene is Scene.MODEL:
             return [_llm_worker(session.services.llm(ASSISTANT, instruction=INSTRUCTION))]
         if scene is Scene.VOICE:
-            return [_llm_worker(SharedTalker(client, settings=_settings()))]
+            return [_llm_worker(SharedTalker(client, settings=_settings(), timeout_s=60.0))]
         return _plain_tasks(scene)
 
     return Recipe(name=scene.value, exports=exports(scene), build=build)

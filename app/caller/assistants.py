@@ -1,24 +1,42 @@
 """The assistant's side as a caller sees it: behind a URL, or in this process."""
 
+import asyncio
 from typing import Protocol
 
 from loguru import logger
+from pipecat.frames.frames import Frame
 from pipecat.pipeline.worker import PipelineWorker
 from pipecat.registry.types import WorkerReadyData
+from pipecat.workers.base_worker import BaseWorker
 from pipecat.workers.runner import WorkerRunner
 
-from agents import Recipe, SessionContext
+from agents import AgentsError, Recipe, SessionContext
+from app.addresses import shown_url
 from app.caller.main_task import MAIN_NAME
+from app.errors import AppError
+from app.failures import failure_of
 from app.services import Roles
-from proxy import ConnectError, LinkClosedError, WebSocketProxyClientTask
+from proxy import CloseCode, ConnectError, LinkClosedError, WebSocketProxyClientTask
+from proxy.close_codes import MEANINGS
+from proxy.codec.rules import HOME
 
 LINE_NAME = "line"
+
+# The handshake may take ten seconds, and our servers give an assistant twenty to be built.
+START_TIMEOUT_S = 35.0
 
 
 class AssistantSide(Protocol):
     """Where the assistant is."""
 
     error: str | None
+
+    def stays(self, frame: type[Frame]) -> bool:
+        """Tell whether the assistant does not want frames of this type.
+
+        Args:
+            frame: A class of frames.
+        """
 
     async def join(self, runner: WorkerRunner, main: PipelineWorker) -> None:
         """Add to the runner what joins its main task to the assistant.
@@ -43,48 +61,83 @@ class RemoteAssistant:
         error: Why the conversation could not be held, in words for the caller; None if it could.
     """
 
-    def __init__(self, url: str, *, token: str | None, task: str = "assistant") -> None:
+    def __init__(
+        self, url: str, *, token: str | None, start_timeout_s: float = START_TIMEOUT_S
+    ) -> None:
         """Prepare; nothing is dialled yet.
 
         Args:
             url: The server's WebSocket URL.
             token: The bearer token, or None.
-            task: The task to activate at the other end.
+            start_timeout_s: How long the assistant may take to be ready.
         """
         self.error: str | None = None
-        self._task = task
+        self._url = url
+        self._start_timeout_s = start_timeout_s
         self._line = WebSocketProxyClientTask(
             LINE_NAME,
             url=url,
-            remote_task_name=task,
             local_task_name=MAIN_NAME,
             headers={"Authorization": f"Bearer {token}"} if token else None,
         )
+        self._runner: WorkerRunner | None = None
+        # The assistant is ready, or will never be.
+        self._decided = asyncio.Event()
+
+    def stays(self, frame: type[Frame]) -> bool:
+        """Tell whether the assistant does not want such frames; see `AssistantSide.stays`."""
+        return self._line.stays(frame)
 
     async def join(self, runner: WorkerRunner, main: PipelineWorker) -> None:
         """Add the line; see `AssistantSide.join`."""
+        self._runner = runner
 
-        async def on_ready(_: WorkerReadyData) -> None:
-            await main.activate_worker(self._task)
+        async def on_remote_ready(line: WebSocketProxyClientTask, names: tuple[str, ...]) -> None:
+            if line.remote[0] in names and not self._decided.is_set():
+                self._decided.set()
+                await main.activate_worker(line.remote[0])
 
-        async def on_connect_failed(_: WebSocketProxyClientTask, error: ConnectError) -> None:
-            self.error = str(error)
-            await runner.cancel(reason="the assistant cannot be reached")
-
-        async def on_disconnected(_: WebSocketProxyClientTask, error: LinkClosedError) -> None:
-            if error.code != 1000:
-                self.error = f"the line was lost: {error.reason or error.code}"
-            logger.info(f"The line is gone ({error.code}); the conversation ends")
-            await runner.end(reason="the line is gone")
-
-        await runner.registry.watch(self._task, on_ready)
-        self._line.add_event_handler("on_connect_failed", on_connect_failed)
-        self._line.add_event_handler("on_disconnected", on_disconnected)
+        self._line.add_event_handler("on_remote_ready", on_remote_ready)
+        self._line.add_event_handler("on_connect_failed", self._on_connect_failed)
+        self._line.add_event_handler("on_disconnected", self._on_disconnected)
         await runner.add_workers(self._line)
 
     async def begin(self, main: PipelineWorker) -> None:
-        """Dial; the assistant is activated as soon as it is ready."""
+        """Dial, and wait until the assistant was activated or will never be."""
         await main.activate_worker(LINE_NAME)
+        try:
+            async with asyncio.timeout(self._start_timeout_s):
+                await self._decided.wait()
+        except TimeoutError:
+            self.error = (
+                f"{shown_url(self._url)} was reached, but its assistant was not ready within "
+                f"{self._start_timeout_s:g} s"
+            )
+            await self._cancel("the assistant is not ready")
+
+    async def _on_connect_failed(self, _: WebSocketProxyClientTask, error: ConnectError) -> None:
+        self.error = str(error)
+        await self._cancel("the assistant cannot be reached")
+
+    async def _on_disconnected(self, _: WebSocketProxyClientTask, error: LinkClosedError) -> None:
+        if error.code != CloseCode.ENDED:
+            self.error = f"the line was lost: {_why(error)}"
+        logger.info(f"The line is gone ({error.code}); the conversation ends")
+        self._decided.set()
+        assert self._runner is not None
+        await self._runner.end(reason="the line is gone")
+
+    async def _cancel(self, reason: str) -> None:
+        self._decided.set()
+        assert self._runner is not None
+        await self._runner.cancel(reason=reason)
+
+
+def _why(error: LinkClosedError) -> str:
+    """Say why a line ended, in our words where we have any."""
+    if error.code in MEANINGS:
+        return MEANINGS[CloseCode(error.code)].reason
+    return f"it was closed with {error.code}" + (f" ({error.reason})" if error.reason else "")
 
 
 class LocalAssistant:
@@ -106,15 +159,34 @@ class LocalAssistant:
         self._roles = roles
         self._runner: WorkerRunner | None = None
 
+    def stays(self, frame: type[Frame]) -> bool:
+        """Tell whether the assistant does not want such frames; see `AssistantSide.stays`."""
+        return frame in HOME and frame not in self._recipe.frames
+
     async def join(self, runner: WorkerRunner, main: PipelineWorker) -> None:
-        """Add the assistant's tasks; see `AssistantSide.join`."""
+        """Add the assistant's tasks; see `AssistantSide.join`.
+
+        Raises:
+            AppError: If they cannot be built.
+        """
         self._runner = runner
         context = SessionContext(
             session_id="local",
             principal="local",
             services=self._roles.for_assistant(self._recipe),
         )
-        await runner.add_workers(*self._recipe.tasks(context))
+        await runner.add_workers(*await self._build(context))
+
+    async def _build(self, context: SessionContext) -> list[BaseWorker]:
+        try:
+            return await self._recipe.tasks_on_loop(context)
+        except AppError:
+            raise
+        except AgentsError as error:
+            raise AppError(str(error)) from None
+        except Exception as error:
+            what = f"the assistant {self._recipe.name!r} could not be built"
+            raise AppError(f"{what}: {failure_of(error)}") from error
 
     async def begin(self, main: PipelineWorker) -> None:
         """Activate the first task as soon as it is ready."""

@@ -82,6 +82,7 @@ async def hold_conversation(
             tts=options.roles.tts(),
             output=transport.output(),
         ),
+        stays=side.stays,
         idle_timeout_s=arguments.pipeline_idle_timeout_secs,
     )
     await side.join(runner, main.worker)

@@ -15,7 +15,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 
 from app.caller.assistants import AssistantSide
-from app.caller.main_task import Parts, build_main_task, run_conversation
+from app.caller.main_task import Failure, Parts, build_main_task, hang_up, run_conversation
 from app.caller.recording import RecordedMicrophone, Recording, RecordingSpeaker
 from app.caller.transcript import Line, Speaker, Transcript
 from app.services import Roles
@@ -31,7 +31,6 @@ PAUSE_S = 0.6
 
 # After the last recording the assistant may say goodbye and end; if it does not, the caller does.
 FAREWELL_TIMEOUT_S = 4.0
-HANG_UP_TIMEOUT_S = 15.0
 
 
 @dataclass
@@ -82,11 +81,13 @@ class Call:
         side: Where the assistant is.
         recordings: What the caller says, one after the other.
         on_line: Called with every turn as it is complete.
+        on_failure: Called with every failure that either side reports.
     """
 
     side: AssistantSide
     recordings: Sequence[Recording]
     on_line: Callable[[Line], None] = lambda line: None
+    on_failure: Callable[[Failure], None] = lambda failure: None
     _news: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _watcher: SpeechWatcher = field(default_factory=SpeechWatcher, init=False)
     _transcript: Transcript = field(init=False)
@@ -106,7 +107,9 @@ class Call:
         main = build_main_task(
             runner.bus,
             Parts(microphone, roles.stt(phrases), roles.tts(), speaker, (self._watcher,)),
+            stays=self.side.stays,
         )
+        main.on_failure = self.on_failure
         self._transcript = Transcript(self._add)
         self._transcript.follow(main)
         await self.side.join(runner, main.worker)
@@ -114,16 +117,16 @@ class Call:
         result = CallResult(self._transcript, speaker)
         running = asyncio.create_task(run_conversation(runner, main), name="call")
         talking = asyncio.create_task(self._talk(main.worker, microphone), name="talk")
+        interrupted = True
         try:
             await asyncio.wait({running, talking}, return_when=asyncio.FIRST_COMPLETED)
             if talking.done():
                 await asyncio.wait({running}, timeout=FAREWELL_TIMEOUT_S)
             result.ended_by_assistant = running.done()
+            interrupted = False
         finally:
             talking.cancel()
-            await runner.end(reason="the caller hangs up")
-            await asyncio.wait({running}, timeout=HANG_UP_TIMEOUT_S)
-            running.cancel()
+            await hang_up(runner, running, at_once=interrupted)
         result.error = self.side.error or main.problem or self._judge(talking)
         return result
 

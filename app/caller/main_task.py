@@ -6,12 +6,12 @@ bridge.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pipecat.audio.vad.silero import SileroVADAnalyzer
-from pipecat.bus import BusBridgeProcessor, WorkerBus
-from pipecat.frames.frames import ErrorFrame
+from pipecat.bus import WorkerBus
+from pipecat.frames.frames import ErrorFrame, Frame
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker, ProcessorUnusablePolicy
 from pipecat.processors.aggregators.llm_context import LLMContext
@@ -23,13 +23,23 @@ from pipecat.processors.aggregators.llm_response_universal import (
 )
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.turns.user_turn_strategies import ExternalUserTurnStrategies
+from pipecat.utils.errors import ErrorCategory
 from pipecat.workers.runner import WorkerRunner
+
+from proxy import CallerBridge
 
 MAIN_NAME = "caller"
 
 # The embedded recogniser and Smart Turn hear 16 kHz; 24 kHz is what the vendors' voices speak.
 AUDIO_IN_HZ = 16000
 AUDIO_OUT_HZ = 24000
+
+
+# What was said last is still to be heard when a caller hangs up.
+HANG_UP_TIMEOUT_S = 15.0
+
+# A person who presses Ctrl-C waits this long at most for each of two steps.
+GONE_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,19 @@ class Parts:
     watchers: Sequence[FrameProcessor] = field(default_factory=tuple)
 
 
+@dataclass(frozen=True)
+class Failure:
+    """A service that failed, on either side.
+
+    Attributes:
+        text: What to tell the caller; holds no text of an exception.
+        in_tool: Whether it was a tool of the assistant, which can still answer.
+    """
+
+    text: str
+    in_tool: bool = False
+
+
 @dataclass
 class MainTask:
     """The main task and the two ends of its conversation.
@@ -59,38 +82,53 @@ class MainTask:
         worker: The task.
         user: Says when the caller's turns begin and end, and what was said.
         assistant: The same for the assistant's turns.
+        on_failure: Called with every failure that is reported.
         problem: Why the task cannot go on, such as a recogniser whose key is wrong; None if it can.
     """
 
     worker: PipelineWorker
     user: LLMUserAggregator
     assistant: LLMAssistantAggregator
+    on_failure: Callable[[Failure], None] = lambda failure: None
     problem: str | None = None
 
     def __post_init__(self) -> None:
-        """Note which service gave up."""
+        """Note what fails, and which service gave up."""
 
         async def on_error(_: PipelineWorker, frame: ErrorFrame) -> None:
+            category = frame.category or ErrorCategory.UNKNOWN
+            # Frames of another process do not say who failed.
+            who = frame.processor.name if frame.processor is not None else "the assistant"
+            reason = category.value.replace("_", " ")
+            if frame.exception is not None:
+                reason += f", {type(frame.exception).__name__}"
+            in_tool = category is ErrorCategory.APPLICATION
+            what = "a tool failed" if in_tool else f"a service failed ({reason})"
+            self.on_failure(Failure(f"{who}: {what}", in_tool))
             if frame.processor is not None and not frame.processor.is_usable:
-                category = frame.category.value if frame.category else "unknown"
-                self.problem = f"{frame.processor.name} can no longer do its job ({category})"
+                self.problem = f"{who} can no longer do its job ({reason})"
 
         self.worker.add_event_handler("on_pipeline_error", on_error)
 
 
 def build_main_task(
-    bus: WorkerBus, parts: Parts, *, idle_timeout_s: float | None = None
+    bus: WorkerBus,
+    parts: Parts,
+    *,
+    stays: Callable[[type[Frame]], bool],
+    idle_timeout_s: float | None = None,
 ) -> MainTask:
     """Build the main task of one conversation.
 
     Args:
         bus: The bus of the runner that will run it.
         parts: What the caller has.
+        stays: Tells which frames the assistant does not want.
         idle_timeout_s: Seconds without speech after which the conversation is given up; None to
             wait for ever.
     """
     aggregators = LLMContextAggregatorPair(LLMContext(), user_params=_user_params(parts))
-    bridge = BusBridgeProcessor(bus=bus, worker_name=MAIN_NAME, name=f"{MAIN_NAME}::bridge")
+    bridge = CallerBridge(bus=bus, worker_name=MAIN_NAME, name=f"{MAIN_NAME}::bridge", stays=stays)
     processors = (
         parts.input,
         parts.stt,
@@ -135,6 +173,25 @@ async def run_conversation(runner: WorkerRunner, main: MainTask) -> None:
         await runner.run(auto_end=False)
     finally:
         ending.cancel()
+
+
+async def hang_up(
+    runner: WorkerRunner, running: "asyncio.Task[None]", *, at_once: bool = False
+) -> None:
+    """End a conversation from the caller's side; bounded, whatever the other side does.
+
+    Args:
+        runner: The caller's runner.
+        running: The task of `run_conversation`.
+        at_once: Drop what is still to be said, as somebody waits for the program to be gone.
+    """
+    if at_once:
+        await runner.cancel(reason="the caller is gone")
+    else:
+        await runner.end(reason="the caller hangs up")
+    await asyncio.wait({running}, timeout=GONE_TIMEOUT_S if at_once else HANG_UP_TIMEOUT_S)
+    running.cancel()
+    await asyncio.wait({running}, timeout=GONE_TIMEOUT_S)
 
 
 def _user_params(parts: Parts) -> LLMUserAggregatorParams:

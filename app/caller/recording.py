@@ -19,6 +19,7 @@ from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import TransportParams
 
 from app.caller.main_task import AUDIO_IN_HZ, AUDIO_OUT_HZ
+from app.caller.wav import WavError, read_wav
 from app.errors import AppError
 
 # What a microphone delivers at a time.
@@ -26,6 +27,7 @@ CHUNK_S = 0.02
 
 # A recording of a question is a few seconds long; a bound keeps a mistaken file from hours.
 MAX_RECORDING_S = 120.0
+MAX_RECORDING_BYTES = 200_000_000
 
 
 @dataclass(frozen=True)
@@ -42,30 +44,27 @@ class Recording:
 
     @classmethod
     def load(cls, path: Path) -> "Recording":
-        """Read a WAV file of any rate and number of channels.
+        """Read a WAV file of any rate, width and number of channels.
 
         Args:
-            path: The file; 16-bit PCM.
+            path: The file; PCM.
 
         Raises:
-            AppError: If it cannot be read, or is not 16-bit PCM, or is empty or too long.
+            AppError: If it cannot be read, is damaged, is not PCM, or is empty or too long.
         """
         try:
-            with path.open("rb") as raw, wave.open(raw) as file:
-                rate_hz, channels = file.getframerate(), file.getnchannels()
-                width, length = file.getsampwidth(), file.getnframes()
-                if width != 2:
-                    raise AppError(f"{path}: {8 * width}-bit samples; record 16-bit PCM")
-                if not 0 < length <= MAX_RECORDING_S * rate_hz:
-                    raise AppError(f"{path}: empty, or longer than {MAX_RECORDING_S:g} s")
-                samples = np.frombuffer(file.readframes(length), dtype=np.int16)
+            if not path.is_file() and path.exists():
+                raise AppError(f"{path}: not a file")
+            if path.stat().st_size > MAX_RECORDING_BYTES:
+                raise AppError(f"{path}: larger than {MAX_RECORDING_BYTES // 1_000_000} MB")
+            wav = read_wav(path.read_bytes(), max_s=MAX_RECORDING_S)
         except OSError as error:
             raise AppError(f"{path}: {error.strerror}") from None
-        except (wave.Error, EOFError) as error:
-            raise AppError(f"{path}: not a WAV file ({error})") from None
-        mono = samples.reshape(-1, channels).astype(np.float32).mean(axis=1)
-        heard = soxr.resample(mono, rate_hz, AUDIO_IN_HZ).clip(-32768, 32767).astype(np.int16)
-        return cls(path.name, heard.tobytes())
+        except WavError as error:
+            raise AppError(f"{path}: {error}") from None
+        mono = wav.samples.mean(axis=1) * 32768.0
+        heard = soxr.resample(mono, wav.rate_hz, AUDIO_IN_HZ)
+        return cls(path.name, heard.clip(-32768, 32767).astype(np.int16).tobytes())
 
 
 class RecordedMicrophone(BaseInputTransport):

@@ -1,6 +1,7 @@
 """A typed conversation: text in, streaming text out, tool calls visible."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -22,12 +23,18 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 
 from app.caller.assistants import AssistantSide
-from app.caller.main_task import Parts, build_main_task, run_conversation
+from app.caller.main_task import Failure, Parts, build_main_task, hang_up, run_conversation
 from proxy import DirectBus
 
 # After the last line the assistant may end the conversation; if it does not, the caller does.
 FAREWELL_TIMEOUT_S = 2.0
-HANG_UP_TIMEOUT_S = 15.0
+
+# Assistants speak first. One that has not begun by now, which is later than a model's deadline,
+# waits to be spoken to.
+GREETING_TIMEOUT_S = 20.0
+
+# A model has its own deadline, far shorter, and tools may be slow.
+ANSWER_TIMEOUT_S = 120.0
 
 
 class Screen(Protocol):
@@ -41,6 +48,24 @@ class Screen(Protocol):
 
     def turn_over(self) -> None:
         """The assistant has finished; it is the caller's turn."""
+
+    def problem(self, text: str) -> None:
+        """Show that something failed."""
+
+
+@dataclass
+class TypedResult:
+    """How a typed conversation went.
+
+    Attributes:
+        ended_by_assistant: Whether the assistant ended it.
+        interrupted: Whether the caller hung up in the middle.
+        error: Why it did not take place, or None if it did.
+    """
+
+    ended_by_assistant: bool = False
+    interrupted: bool = False
+    error: str | None = None
 
 
 class AnswerWatcher(FrameProcessor):
@@ -56,10 +81,23 @@ class AnswerWatcher(FrameProcessor):
         self.callers_turn = asyncio.Event()
         self._screen = screen
         self._calls: set[str] = set()
+        self._answers = 0
+        self._failures = 0
+        self._spoke = False
+
+    @property
+    def answered(self) -> bool:
+        """Whether there was an answer that was not an apology for a failure."""
+        return self._answers > self._failures
 
     def asked(self) -> None:
         """The caller said something; wait for an answer."""
         self.callers_turn.clear()
+
+    def failed(self, failure: Failure) -> None:
+        """Show a failure."""
+        self._failures += not failure.in_tool
+        self._screen.problem(failure.text)
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Follow the assistant's turn.
@@ -76,6 +114,7 @@ class AnswerWatcher(FrameProcessor):
     def _follow(self, frame: Frame) -> None:
         match frame:
             case LLMTextFrame():
+                self._spoke = self._spoke or bool(frame.text.strip())
                 self._screen.text(frame.text)
             case LLMFullResponseStartFrame():
                 self.callers_turn.clear()
@@ -86,6 +125,8 @@ class AnswerWatcher(FrameProcessor):
             case FunctionCallResultFrame() | FunctionCallCancelFrame():
                 self._calls.discard(frame.tool_call_id)
             case LLMFullResponseEndFrame() if not self._calls:
+                self._answers += self._spoke
+                self._spoke = False
                 self._screen.turn_over()
                 self.callers_turn.set()
 
@@ -98,52 +139,71 @@ class TypedConversation:
         side: Where the assistant is.
         screen: Where it is shown.
         may_interrupt: Whether a line that comes early interrupts the assistant; otherwise it waits.
+        answer_timeout_s: How long an answer may take before the conversation is given up.
+        greeting_timeout_s: How long to wait for the assistant to speak first.
     """
 
     side: AssistantSide
     screen: Screen
     may_interrupt: bool = True
+    answer_timeout_s: float = ANSWER_TIMEOUT_S
+    greeting_timeout_s: float = GREETING_TIMEOUT_S
     _stop: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
     def stop(self) -> None:
         """Hang up."""
         self._stop.set()
 
-    async def hold(self, lines: AsyncIterator[str]) -> bool:
+    async def hold(self, lines: AsyncIterator[str]) -> TypedResult:
         """Hold the conversation until one side ends it.
 
         Args:
             lines: What the caller types; its end hangs up.
 
         Returns:
-            Whether the assistant ended it.
+            How it went; never raises for what the other side does.
         """
         runner = WorkerRunner(bus=DirectBus(), handle_sigint=False)
         watcher = AnswerWatcher(self.screen)
-        main = build_main_task(runner.bus, Parts(watchers=(watcher,)))
+        main = build_main_task(runner.bus, Parts(watchers=(watcher,)), stays=self.side.stays)
+        main.on_failure = watcher.failed
         await self.side.join(runner, main.worker)
         await runner.add_workers(main.worker)
         running = asyncio.create_task(run_conversation(runner, main), name="conversation")
         typing = asyncio.create_task(self._type(main.worker, watcher, lines), name="typing")
         stopping = asyncio.create_task(self._stop.wait())
+        result = TypedResult(interrupted=True)
         try:
             await asyncio.wait({running, typing, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if typing.done():
                 await asyncio.wait({running, stopping}, timeout=FAREWELL_TIMEOUT_S)
-            return running.done()
+            result.ended_by_assistant = running.done()
+            result.interrupted = self._stop.is_set()
         finally:
             for task in (typing, stopping):
                 task.cancel()
-            await runner.end(reason="the caller hangs up")
-            await asyncio.wait({running}, timeout=HANG_UP_TIMEOUT_S)
-            running.cancel()
+            await hang_up(runner, running, at_once=result.interrupted)
+        result.error = self.side.error or self._judge(typing, watcher)
+        return result
+
+    def _judge(self, typing: "asyncio.Task[None]", watcher: AnswerWatcher) -> str | None:
+        problem = typing.exception() if typing.done() and not typing.cancelled() else None
+        if isinstance(problem, TimeoutError):
+            return f"the assistant did not answer within {self.answer_timeout_s:g} s"
+        if problem is not None:
+            raise problem
+        if watcher.answered or self._stop.is_set():
+            return None
+        return "the assistant did not answer"
 
     async def _type(
         self, main: PipelineWorker, watcher: AnswerWatcher, lines: AsyncIterator[str]
     ) -> None:
         await self.side.begin(main)
         if not self.may_interrupt:
-            await watcher.callers_turn.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.greeting_timeout_s):
+                    await watcher.callers_turn.wait()
         async for line in lines:
             if not line.strip():
                 continue
@@ -153,5 +213,9 @@ class TypedConversation:
             said: list[Any] = [{"role": "user", "content": line.strip()}]
             await main.queue_frame(LLMMessagesAppendFrame(messages=said, run_llm=True))
             if not self.may_interrupt:
-                await watcher.callers_turn.wait()
-        await watcher.callers_turn.wait()
+                await self._callers_turn(watcher)
+        await self._callers_turn(watcher)
+
+    async def _callers_turn(self, watcher: AnswerWatcher) -> None:
+        async with asyncio.timeout(self.answer_timeout_s):
+            await watcher.callers_turn.wait()

@@ -1,18 +1,36 @@
 """`trunkline bot`."""
 
 import argparse
+import asyncio
 import contextlib
+import importlib.util
+import os
 import sys
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+from dotenv import load_dotenv
 from loguru import logger
 
+from app.addresses import shown_url
 from app.cli import err
+from app.cli.ports import ensure_free
 from app.cli.sides import Wanted, wanted
 from app.errors import AppError, MissingExtraError
-from app.logs import configure_logs, quiet_uvicorn
+from app.foreign import foreign
+from app.logs import quiet_uvicorn
 from app.services import Roles
+from app.services.packages import Role, missing_part
+from app.settings import ENV_FILE, Settings
+
+# Where Pipecat's runner listens unless it is told otherwise.
+DEFAULT_HOST = "localhost"
+DEFAULT_PORT = 7860
+
+# What a bot needs for every caller.
+SPEECH: tuple[Role, ...] = ("stt", "tts")
+
+HELP_OPTIONS = frozenset({"-h", "--help"})
 
 TRANSPORTS = ("webrtc", "daily", "websocket", "eval")
 
@@ -36,24 +54,77 @@ def run_bot(
     Raises:
         AppError: If a part is missing or an option is wrong.
     """
-    what = wanted(remote_url, token, assistant)
     if transport is not None and transport not in TRANSPORTS:
         raise AppError(f"there is no transport {transport!r}, only {', '.join(TRANSPORTS)}")
-    try:
-        from pipecat.runner.run import main as run_pipecat
-    except ImportError:
-        raise MissingExtraError("Pipecat's runner", "webrtc") from None
-    where = what.remote_url or f"{what.assistant}, in this process"
-    err.print(f"[bold green]This bot talks to {where.partition('?')[0]}[/]")
+    options = [option for option in further if option != "--"]
+    explain = not HELP_OPTIONS.isdisjoint(options)
+    what = None if explain else wanted(remote_url, token, assistant)
+    runner = _import_runner(what.settings if what else None)
+    if what is not None:
+        where = shown_url(what.remote_url) if what.remote_url else f"{what.assistant}, right here"
+        err.print(f"[bold green]This bot talks to {foreign(where)}[/]", soft_wrap=True)
+        _ensure_port(options)
+        _ensure_speech(what.settings)
+        _install(what)
     # An eval harness connects to the socket that the runner always has; Pipecat's own option for
     # it is deprecated.
     chosen = ["--transport", transport] if transport not in (None, "eval") else []
     quiet_uvicorn()
-    # Pipecat's runner sets up logs of its own, with content, which hold until its server starts.
-    logger.disable("pipecat.transports")
-    _install(what)
-    sys.argv = ["trunkline bot", *chosen, *(option for option in further if option != "--")]
-    run_pipecat(argparse.ArgumentParser(prog="trunkline bot"))
+    # Pipecat's runner would set up logs of its own, with what is said in them.
+    runner.logger = _OurLogs()
+    sys.argv = ["trunkline bot", *chosen, *options]
+    runner.main(argparse.ArgumentParser(prog="trunkline bot"))
+
+
+class _OurLogs:
+    """A logger that stays as we set it up."""
+
+    def __getattr__(self, name: str) -> Any:
+        """Log as ever."""
+        return getattr(logger, name)
+
+    def remove(self, *_: Any) -> None:
+        """Remove nothing."""
+
+    def add(self, *_: Any, **__: Any) -> int:
+        """Add nothing; returns an id that no sink has."""
+        return -1
+
+
+def _import_runner(settings: Settings | None) -> Any:
+    """Import Pipecat's runner, with what `.env` has for it and nothing that it overrides.
+
+    The runner itself looks for `.env` above its own file, and lets it override the environment.
+    """
+    given = dict(os.environ)
+    # Pipecat always has the module; what it needs comes with the page.
+    if importlib.util.find_spec("pipecat_ai_prebuilt") is None:
+        raise MissingExtraError("Pipecat's runner", "webrtc")
+    from pipecat.runner import run
+
+    os.environ.update(given)
+    load_dotenv(ENV_FILE, override=False)
+    if settings is not None and settings.daily_api_key is not None:
+        os.environ["DAILY_API_KEY"] = settings.daily_api_key.get_secret_value()
+    return run
+
+
+def _ensure_speech(settings: Settings) -> None:
+    """Tell what is missing before the first caller finds out."""
+    for role in SPEECH:
+        missing = missing_part(role, settings)
+        if missing is not None:
+            raise missing
+
+
+def _ensure_port(options: Sequence[str]) -> None:
+    """Tell that the runner's port is taken before it logs that without the reason."""
+    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+    parser.add_argument("--host", default=DEFAULT_HOST)
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT)
+    with contextlib.suppress(argparse.ArgumentError):
+        known, _ = parser.parse_known_args(options)
+        ensure_free(known.port, known.host, "choose another with --port")
 
 
 def _install(what: Wanted) -> None:
@@ -66,7 +137,6 @@ def _install(what: Wanted) -> None:
     shared.live_with_the_runner()
 
     async def bot(arguments: RunnerArguments) -> None:
-        configure_logs(what.settings.log_level)
         roles = await shared.get()
         options = BotOptions(roles, lambda: what.side(roles), what.phrases)
         await hold_conversation(await make_transport(arguments), arguments, options)
@@ -80,6 +150,7 @@ class _SharedRoles:
     def __init__(self, what: Wanted) -> None:
         self._what = what
         self._roles: Roles | None = None
+        self._opening = asyncio.Lock()
         self._stack = contextlib.AsyncExitStack()
 
     def live_with_the_runner(self) -> None:
@@ -90,7 +161,6 @@ class _SharedRoles:
 
         @contextlib.asynccontextmanager
         async def lifespan(served: Any) -> AsyncIterator[Any]:
-            configure_logs(self._what.settings.log_level)
             async with self._stack, inner(served) as state:
                 yield state
 
@@ -98,7 +168,8 @@ class _SharedRoles:
 
     async def get(self) -> Roles:
         """Return the services; opens them the first time."""
-        if self._roles is None:
-            opening = Roles.open(self._what.settings, self._what.assistants)
-            self._roles = await self._stack.enter_async_context(opening)
-        return self._roles
+        async with self._opening:
+            if self._roles is None:
+                opening = Roles.open(self._what.settings, self._what.assistants)
+                self._roles = await self._stack.enter_async_context(opening)
+            return self._roles

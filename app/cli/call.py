@@ -4,17 +4,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.caller.call import Call
+from app.caller.main_task import Failure
 from app.caller.recording import Recording
 from app.caller.transcript import Line, Speaker
-from app.cli import err, out
+from app.cli import complain, err, out
 from app.cli.sides import open_roles, wanted
+from app.foreign import foreign
 
 
 def print_line(line: Line) -> None:
     """Print one turn with its time."""
     colour = "cyan" if line.speaker is Speaker.CALLER else "green"
-    out.print(f"[dim]{line.at_s:6.1f} s[/]  [{colour}]{line.speaker:9}[/]  ", end="")
-    out.print(line.text, markup=False)
+    when = f"[dim]{line.at_s:6.1f} s[/]  [{colour}]{line.speaker:9}[/]"
+    out.print(f"{when}  {foreign(line.text)}", soft_wrap=True)
+
+
+def print_failure(failure: Failure) -> None:
+    """Print what failed on either side while the call goes on."""
+    complain(failure.text, "failed")
 
 
 async def run_call(
@@ -39,13 +46,13 @@ async def run_call(
     what = wanted(remote_url, token, assistant)
     recordings = [Recording.load(path) for path in wavs]
     async with open_roles(what) as roles:
-        call = Call(what.side(roles), recordings, print_line)
+        call = Call(what.side(roles), recordings, print_line, print_failure)
         result = await call.hold(roles, what.phrases)
     if heard is not None:
         result.speaker.write_wav(heard)
-        err.print(f"[dim]What the caller heard is in {heard}[/]")
+        err.print(f"[dim]What the caller heard is in {foreign(heard)}[/]", soft_wrap=True)
     if result.error is not None:
-        err.print(f"[bold red]error:[/] {result.error}")
+        complain(result.error)
         return 1
     how = "the assistant ended it" if result.ended_by_assistant else "the caller hung up"
     err.print(f"[bold green]The conversation took place;[/] {how}.")

@@ -1,16 +1,20 @@
 """`trunkline check`."""
 
-import importlib.util
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 from rich.table import Table
 
-from app.cli import err, out
-from app.errors import AppError, MissingExtraError, SettingsError
+from app.addresses import shown_url
+from app.cli import complain, err, out
+from app.errors import MissingExtraError, SettingsError
+from app.foreign import foreign
 from app.hosted import load_assistants
-from app.services.voices import list_voices
+from app.logs import configure_logs
+from app.services.packages import Role, missing_part
+from app.services.probes import probe_vendors, probe_voice
 from app.settings import Settings, load_settings, variable_of
 
 
@@ -44,18 +48,19 @@ async def run_check() -> int:
     except SettingsError as error:
         findings.wrong += str(error).splitlines()
         return _report(findings)
+    configure_logs(settings.log_level, assistant_modules=settings.assistant_modules)
     out.print(_table(settings))
     _check_assistants(settings, findings)
-    _check_recogniser(settings, findings)
-    await _check_voice(settings, findings)
+    _check_packages(settings, findings)
+    await _check_vendors(settings, findings)
     return _report(findings)
 
 
 def _report(findings: Findings) -> int:
     for note in findings.absent:
-        err.print(f"[yellow]not here:[/] {note}. Callers need it; a session server may not.")
+        complain(f"{note}. Callers need it; a session server may not.", "not here")
     for problem in findings.wrong:
-        err.print(f"[bold red]wrong:[/] {problem}")
+        complain(problem, "wrong")
     if not findings.wrong:
         err.print("[bold green]Nothing is wrong.[/]")
     return 1 if findings.wrong else 0
@@ -64,7 +69,10 @@ def _report(findings: Findings) -> int:
 def _table(settings: Settings) -> Table:
     table = Table("Setting", "Value", box=None, header_style="bold")
     for name in Settings.model_fields:
-        table.add_row(variable_of(name), _shown(getattr(settings, name)))
+        value = getattr(settings, name)
+        if name.endswith("_url") and value is not None:
+            value = shown_url(value)
+        table.add_row(variable_of(name), _shown(value))
     table.add_row("", "")
     for name, value in _consequences(settings):
         table.add_row(name, value)
@@ -79,8 +87,8 @@ def _shown(value: object) -> str:
     if isinstance(value, tuple):
         if isinstance(value[0], SecretStr):
             return f"[dim]{len(value)} set, not shown[/]"
-        return ", ".join(map(str, value))
-    return str(value)
+        return foreign(", ".join(map(str, value)))
+    return foreign(value)
 
 
 def _consequences(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -97,26 +105,24 @@ def _check_assistants(settings: Settings, findings: Findings) -> None:
         findings.wrong.append(str(error))
 
 
-def _check_recogniser(settings: Settings, findings: Findings) -> None:
-    module, extra = "deepgram", "deepgram"
-    if settings.stt_vendor == "embedded":
-        module, extra = "pocketsphinx", "embedded"
-    if importlib.util.find_spec(module) is None:
-        findings.missing(MissingExtraError(module, extra), asked_for=settings.stt != "auto")
+def _check_packages(settings: Settings, findings: Findings) -> None:
+    roles: tuple[Role, ...] = ("stt", "llm", "tts")
+    for role in roles:
+        missing = missing_part(role, settings)
+        if missing is not None:
+            chosen = getattr(settings, role) != "auto" or missing.extra != "embedded"
+            chosen = chosen or (role == "tts" and settings.voice is not None)
+            findings.missing(missing, asked_for=chosen)
 
 
-async def _check_voice(settings: Settings, findings: Findings) -> None:
-    try:
-        voices = await list_voices(settings)
-    except MissingExtraError as error:
-        asked_for = settings.tts != "auto" or settings.voice is not None
-        findings.missing(error, asked_for=asked_for)
-        return
-    except AppError as error:
-        findings.wrong.append(str(error))
-        return
-    if settings.voice is not None and settings.voice not in {voice.id for voice in voices}:
-        findings.wrong.append(
-            f"{variable_of('voice')}: {settings.tts_vendor} has no voice {settings.voice!r}; "
-            "`trunkline voices` lists them"
-        )
+async def _check_vendors(settings: Settings, findings: Findings) -> None:
+    """Ask everybody at once, and report in the same order every time."""
+    asked, voice = await asyncio.gather(
+        probe_vendors(settings), probe_voice(settings), return_exceptions=True
+    )
+    for found in (asked, voice):
+        # What is not installed was found without asking.
+        if isinstance(found, BaseException) and not isinstance(found, MissingExtraError):
+            raise found
+        if isinstance(found, list):
+            findings.wrong += found

@@ -46,7 +46,11 @@ def serve(
 def console(
     remote_url: RemoteOption = None, token: TokenOption = None, assistant: AssistantOption = None
 ) -> None:
-    """Type to an assistant in the terminal. Ctrl-C or Ctrl-D hangs up."""
+    """Type to an assistant in the terminal. Ctrl-C or Ctrl-D hangs up.
+
+    Lines may also come from a file or a pipe. Exits with 0 only if the assistant answered, and with
+    130 after Ctrl-C.
+    """
     from app.cli.console import run_console
 
     raise typer.Exit(asyncio.run(run_console(remote_url, token, assistant)))
@@ -55,7 +59,7 @@ def console(
 @app.command()
 def call(
     wav: Annotated[
-        list[Path], typer.Option(help="What the caller says, 16-bit PCM. Repeat for more turns.")
+        list[Path], typer.Option(help="What the caller says, a WAV file. Repeat for more turns.")
     ],
     remote_url: RemoteOption = None,
     token: TokenOption = None,
@@ -98,7 +102,10 @@ def bot(
 
 @app.command()
 def check() -> None:
-    """Print the effective settings, without secrets, and everything that is wrong with them."""
+    """Print the effective settings, without secrets, and everything that is wrong with them.
+
+    Asks the vendors whose keys are set. Exits with 0 only if nothing is wrong.
+    """
     from app.cli.check import run_check
 
     raise typer.Exit(asyncio.run(run_check()))
@@ -120,7 +127,11 @@ def demo(
     port: Annotated[int, typer.Option(help="The session server's port.")] = 8765,
     bot_port: Annotated[int, typer.Option(help="The port of the local bot's page.")] = 7860,
 ) -> None:
-    """Try everything on this machine, without a key: a session server and a local bot."""
+    """Try everything on this machine, without a key: a session server and a local bot.
+
+    Says where to talk to them, how to type to them, and how to call them with a recording. Ctrl-C
+    or SIGTERM stops both.
+    """
     from app.cli.demo import run_demo
 
     raise typer.Exit(asyncio.run(run_demo(call=call, port=port, bot_port=bot_port)))

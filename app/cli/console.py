@@ -1,6 +1,7 @@
 """`trunkline console`."""
 
 import asyncio
+import contextlib
 import json
 import signal
 import sys
@@ -8,9 +9,13 @@ import threading
 from collections.abc import AsyncIterator
 
 from app.caller.typed import TypedConversation
-from app.cli import err, out
+from app.cli import INTERRUPTED, complain, err, out
 from app.cli.sides import open_roles, wanted
+from app.foreign import foreign
 from app.logs import configure_logs
+
+# A file on standard input is read no further than this ahead of the conversation.
+WAITING_LINES = 16
 
 
 class Terminal:
@@ -23,7 +28,7 @@ class Terminal:
             name: What the assistant is called.
             prompt: Whether somebody sits at the keyboard.
         """
-        self._name = name
+        self._name = foreign(name)
         self._prompt = prompt
         self._speaking = False
 
@@ -32,13 +37,13 @@ class Terminal:
         if not self._speaking:
             out.print(f"[bold green]{self._name}:[/] ", end="")
             self._speaking = True
-        out.print(text, end="", markup=False, soft_wrap=True)
+        out.print(foreign(text, lines=True), end="", soft_wrap=True)
 
     def tool(self, name: str, arguments: object) -> None:
         """Show that the assistant calls a tool."""
         self._break_line()
-        out.print(f"[dim]{self._name} calls {name}[/] ", end="")
-        out.print(json.dumps(arguments, default=str), markup=False, style="dim")
+        told = foreign(json.dumps(arguments, default=str, ensure_ascii=False))
+        out.print(f"[dim]{self._name} calls {foreign(name)} {told}[/]", soft_wrap=True)
 
     def turn_over(self) -> None:
         """Give the turn to the caller."""
@@ -46,11 +51,15 @@ class Terminal:
         if self._prompt:
             out.print("[bold cyan]you:[/] ", end="")
 
+    def problem(self, text: str) -> None:
+        """Show that something failed."""
+        self._break_line()
+        complain(text)
+
     def typed(self, line: str) -> None:
         """Show what was typed, where the terminal does not."""
         if not self._prompt:
-            out.print("[bold cyan]you:[/] ", end="")
-            out.print(line.strip(), markup=False)
+            out.print(f"[bold cyan]you:[/] {foreign(line.strip())}", soft_wrap=True)
 
     def _break_line(self) -> None:
         if self._speaking:
@@ -70,7 +79,9 @@ async def run_console(remote_url: str | None, token: str | None, assistant: str 
         The exit code.
     """
     what = wanted(remote_url, token, assistant)
-    configure_logs("ERROR" if what.settings.log_level == "INFO" else what.settings.log_level)
+    if what.settings.log_level == "INFO":
+        # A conversation is on the screen, and what fails is shown in it.
+        configure_logs("CRITICAL")
     person = sys.stdin.isatty()
     terminal = Terminal(what.assistant, prompt=person)
     err.print("[dim]Ctrl-C or Ctrl-D hangs up.[/]")
@@ -79,11 +90,15 @@ async def run_console(remote_url: str | None, token: str | None, assistant: str 
     async with open_roles(what) as roles:
         conversation = TypedConversation(what.side(roles), terminal, may_interrupt=person)
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, conversation.stop)
-        ended = await conversation.hold(_lines(terminal))
-    if conversation.side.error is not None:
-        err.print(f"[bold red]error:[/] {conversation.side.error}")
+        result = await conversation.hold(_lines(terminal))
+    if result.interrupted:
+        err.print("\n[dim]You hung up.[/]")
+        return INTERRUPTED
+    if result.error is not None:
+        complain(result.error)
         return 1
-    err.print(f"\n[dim]{what.assistant if ended else 'You'} ended the conversation.[/]")
+    who = foreign(what.assistant) if result.ended_by_assistant else "You"
+    err.print(f"\n[dim]{who} ended the conversation.[/]")
     return 0
 
 
@@ -93,14 +108,19 @@ async def _lines(terminal: Terminal) -> AsyncIterator[str]:
     A thread reads, as not every standard input can be waited for; it dies with the process.
     """
     loop = asyncio.get_running_loop()
-    queue: asyncio.Queue[str] = asyncio.Queue(maxsize=16)
+    queue: asyncio.Queue[str] = asyncio.Queue()
+    room = threading.Semaphore(WAITING_LINES)
 
     def read() -> None:
-        for line in sys.stdin:
-            asyncio.run_coroutine_threadsafe(queue.put(line), loop).result()
-        asyncio.run_coroutine_threadsafe(queue.put(""), loop).result()
+        # Once the loop is closed nobody wants to know what else was typed.
+        with contextlib.suppress(RuntimeError):
+            for line in sys.stdin:
+                room.acquire()
+                loop.call_soon_threadsafe(queue.put_nowait, line)
+            loop.call_soon_threadsafe(queue.put_nowait, "")
 
     threading.Thread(target=read, name="keyboard", daemon=True).start()
     while line := await queue.get():
+        room.release()
         terminal.typed(line)
         yield line

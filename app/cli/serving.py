@@ -1,6 +1,7 @@
 """`trunkline serve`."""
 
 from app.cli import err
+from app.foreign import foreign
 from app.hosted import load_assistants
 from app.logs import configure_logs
 from app.server import serve
@@ -15,14 +16,16 @@ async def run_server(*, host: str | None, port: int | None) -> None:
         port: `--port`.
     """
     settings = load_settings(host=host, port=port)
-    configure_logs(settings.log_level)
+    configure_logs(settings.log_level, assistant_modules=settings.assistant_modules)
     assistants = load_assistants(settings)
 
     def on_listening(url: str) -> None:
         err.print(f"[bold green]Trunkline listens on {url}/ws[/]")
         for name, recipe in assistants.items():
-            err.print(f"  {url}/ws/{name}  [dim]{recipe.description}[/]")
+            err.print(f"  {url}/ws/{name}  [dim]{foreign(recipe.description)}[/]", soft_wrap=True)
         err.print(_who_may_come(settings))
+        if settings.llm_vendor == "embedded":
+            err.print("[yellow]No OPENAI_API_KEY is set: scripts answer, not a language model.[/]")
 
     await serve(settings, assistants, on_listening=on_listening)
 

@@ -3,9 +3,10 @@
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from agents import Assistants
+from app.addresses import line_of, problem_of
 from app.caller.assistants import AssistantSide, LocalAssistant, RemoteAssistant
 from app.errors import AppError
 from app.hosted import load_assistants
@@ -54,10 +55,11 @@ def wanted(remote_url: str | None, token: str | None, assistant: str | None) -> 
         assistant: `--assistant`.
 
     Raises:
-        AppError: If they name no assistant, or one that is not there.
+        AppError: If they name no assistant, one that is not there, or two; or if the URL is none.
     """
     settings = load_settings(token=token)
-    configure_logs(settings.log_level)
+    configure_logs(settings.log_level, assistant_modules=settings.assistant_modules)
+    named = _with_name(remote_url, assistant) if remote_url is not None else None
     assistants = load_assistants(settings)
     name = assistant or _name_in(remote_url) or settings.default_assistant
     if remote_url is None and assistant is None:
@@ -66,7 +68,7 @@ def wanted(remote_url: str | None, token: str | None, assistant: str | None) -> 
     if remote_url is None and name not in assistants:
         raise AppError(f"there is no assistant {name!r} here, only {', '.join(assistants)}")
     return Wanted(
-        remote_url=_with_name(remote_url, assistant) if remote_url else None,
+        remote_url=named,
         token=settings.token.get_secret_value() if settings.token else None,
         assistant=name,
         settings=settings,
@@ -82,16 +84,29 @@ async def open_roles(what: Wanted) -> AsyncIterator[Roles]:
 
 
 def _name_in(remote_url: str | None) -> str | None:
-    parts = urlsplit(remote_url or "").path.strip("/").split("/")
-    return parts[1] if len(parts) == 2 and parts[0] == "ws" else None
+    line = line_of(remote_url) if remote_url is not None else None
+    return line[1] or None if line is not None else None
 
 
 def _with_name(remote_url: str, assistant: str | None) -> str:
     """Add the assistant to a URL that does not name one."""
+    problem = problem_of(remote_url, ("ws", "wss"))
+    if problem is not None:
+        raise AppError(f"a remote URL {problem}")
     parts = urlsplit(remote_url)
-    if parts.scheme not in ("ws", "wss"):
-        raise AppError("a remote URL starts with ws:// or wss://")
-    path = parts.path.rstrip("/") or "/ws"
-    if assistant is not None and path.endswith("/ws"):
-        path = f"{path}/{assistant}"
-    return parts._replace(path=path).geturl()
+    if parts.path in ("", "/"):
+        parts = parts._replace(path="/ws")
+    line = line_of(parts.geturl())
+    if assistant is None or (line is not None and line[1] == assistant):
+        return parts.geturl()
+    if line is None:
+        raise AppError(
+            "this URL does not end in /ws, so the name of --assistant cannot be added to it; "
+            "give the whole URL, or --assistant alone"
+        )
+    if line[1]:
+        raise AppError(
+            f"--remote-url asks for the assistant {line[1]!r} and --assistant for {assistant!r}; "
+            "leave one of them out"
+        )
+    return parts._replace(path=f"{line[0]}/ws/{quote(assistant, safe='')}").geturl()

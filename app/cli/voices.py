@@ -3,6 +3,7 @@
 from rich.table import Table
 
 from app.cli import err, out
+from app.foreign import foreign
 from app.services.voices import list_voices
 from app.settings import load_settings
 
@@ -13,7 +14,8 @@ async def run_voices() -> int:
     voices = await list_voices(settings)
     table = Table("Voice", "Name", "Language", "Description", box=None, header_style="bold")
     for voice in voices:
-        table.add_row(voice.id, voice.name, voice.language, voice.description)
+        shown = (voice.id, voice.name, voice.language, voice.description)
+        table.add_row(*map(foreign, shown))
     out.print(table)
     err.print(f"[dim]{len(voices)} voices of {settings.tts_vendor}; set one in TRUNKLINE_VOICE.[/]")
     return 0

@@ -13,6 +13,11 @@ SCRIPT = ("how-much-are-the-rocket-boots.wav", "thank-you-goodbye.wav")
 EXPECTED = ("299", "goodbye")
 
 
+def paths() -> list[Path]:
+    """Return where the recordings are."""
+    return [_FOLDER / name for name in SCRIPT]
+
+
 def recordings() -> list[Recording]:
     """Read what the demonstration's caller says."""
-    return [Recording.load(_FOLDER / name) for name in SCRIPT]
+    return [Recording.load(path) for path in paths()]

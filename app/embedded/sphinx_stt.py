@@ -94,7 +94,10 @@ class SphinxSTTService(STTService):
             path.write_text(TrigramModel(self._phrases).arpa())
             arguments.append(str(path))
         pipe = asyncio.subprocess.PIPE
-        self._process = await asyncio.create_subprocess_exec(*arguments, stdin=pipe, stdout=pipe)
+        # In a session of its own, so that Ctrl-C leaves its end to us.
+        self._process = await asyncio.create_subprocess_exec(
+            *arguments, stdin=pipe, stdout=pipe, start_new_session=True
+        )
         assert self._process.stdout is not None
         async with asyncio.timeout(READY_TIMEOUT_S):
             await self._process.stdout.readline()

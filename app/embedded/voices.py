@@ -80,7 +80,14 @@ class Flite:
             words.write_text(text)
             command = [self._program, "-voice", voice, "-f", str(words), "-o", str(sound)]
             try:
-                subprocess.run(command, check=True, capture_output=True, timeout=SAY_TIMEOUT_S)
+                # In a session of its own, so that Ctrl-C does not cut a goodbye short.
+                subprocess.run(
+                    command,
+                    check=True,
+                    capture_output=True,
+                    timeout=SAY_TIMEOUT_S,
+                    start_new_session=True,
+                )
                 with wave.open(str(sound)) as file:
                     return Speech(file.readframes(file.getnframes()), file.getframerate())
             except (OSError, subprocess.SubprocessError, wave.Error) as error:
@@ -134,7 +141,12 @@ class Espeak:
     async def _start(self) -> asyncio.subprocess.Process:
         pipe = asyncio.subprocess.PIPE
         return await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "app.embedded.espeak_worker", stdin=pipe, stdout=pipe
+            sys.executable,
+            "-m",
+            "app.embedded.espeak_worker",
+            stdin=pipe,
+            stdout=pipe,
+            start_new_session=True,
         )
 
 

@@ -28,6 +28,9 @@ def create_app(settings: Settings, assistants: Assistants) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         contain_exits(asyncio.get_running_loop())
+        with contextlib.suppress(ImportError):
+            # Nearly every assistant has a model; the first caller is not to wait for the import.
+            from app.services import language_models  # noqa: F401
         async with Roles.open(settings, assistants) as roles:
             door = Door(settings.tokens, settings.allowed_origins)
             app.state.server = ServerState(settings, assistants, roles, door)

@@ -19,6 +19,8 @@ from pipecat.workers.runner import WorkerRunner
 
 # Attributes of Pipecat's that lead from a worker or processor to what it is part of, or beside it.
 _WORKER_LINKS = ("_bus", "_registry", "_worker_runner")
+# The same of the line's task.
+_LINE_LINKS = ("_delivery", "_filter", "_dialect", "_dialling", "_serving", "_ticking", "_closing")
 _PROCESSOR_LINKS = (
     "_prev",
     "_next",
@@ -48,7 +50,7 @@ async def release(runner: WorkerRunner) -> None:
         if isinstance(worker, PipelineWorker):
             for processor in _processors_of(worker.pipeline):
                 _release_processor(processor)
-        _cut(worker, _WORKER_LINKS)
+        _cut(worker, _WORKER_LINKS + _LINE_LINKS)
     await runner.bus.unsubscribe(runner)
     _forget_handlers(runner)
     vars(runner.registry)[_WATCHES].clear()

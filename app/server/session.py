@@ -143,7 +143,8 @@ class Session:
             arrival: The caller; `knows` has agreed.
         """
         assert self._line is not None
-        with logger.contextualize(session=self.id[:8]), contained(self._on_exit):
+        on_exit = weakref.WeakMethod(self._on_exit)
+        with logger.contextualize(session=self.id[:8]), contained(on_exit):
             await self._line.resume(arrival)
 
     async def _run(self, arrival: Arrival) -> None:
@@ -252,6 +253,8 @@ class Session:
                 heartbeat_s=self.limits.heartbeat_s,
                 resume_window_s=self.limits.resume_window_s,
                 session=self.id,
+                # A session is ended by closing its line; a runner cancelled otherwise has failed.
+                cancelled_code=CloseCode.ASSISTANT_FAILED,
             ),
         )
 

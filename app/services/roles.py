@@ -1,8 +1,10 @@
 """Making services by role, for recipes and for the caller's main task."""
 
+import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 from pipecat.services.llm_service import LLMService
@@ -11,10 +13,13 @@ from pipecat.services.tts_service import TTSService
 
 from agents import Assistants, Recipe, Script
 from app.embedded.chat_endpoint import ChatEndpoint
-from app.loopback import serve_on_loopback
+from app.errors import MissingExtraError
+from app.loopback import LoopbackServer
 from app.services import vendors
-from app.services.language_models import LanguageModels
 from app.settings import Settings
+
+if TYPE_CHECKING:
+    from app.services.language_models import LanguageModels
 
 # Sent as the key to servers that speak OpenAI's protocol and want none, such as Ollama.
 NO_KEY = "none"
@@ -23,18 +28,26 @@ NO_KEY = "none"
 class Roles:
     """Who plays which role in this process.
 
-    Use `Roles.open`, and make services while the block runs.
+    Use `Roles.open`, and make services while the block runs. What a role needs is started when the
+    role is first played: a caller's end needs no language model, a server no voice.
     """
 
-    def __init__(self, settings: Settings, models: LanguageModels) -> None:
+    def __init__(
+        self, settings: Settings, assistants: Assistants, stack: contextlib.AsyncExitStack
+    ) -> None:
         """Remember who plays which role; see `Roles.open`."""
         self.settings = settings
-        self._models = models
+        self._assistants = assistants
+        self._stack = stack
+        self._loop = asyncio.get_running_loop()
+        self._lock = threading.Lock()
+        self._models: LanguageModels | None = None
+        self._announced: set[str] = set()
 
     @classmethod
     @contextlib.asynccontextmanager
     async def open(cls, settings: Settings, assistants: Assistants) -> AsyncIterator["Roles"]:
-        """Start what the roles need, and stop it afterwards.
+        """Make services while the block runs, and stop afterwards what they needed.
 
         Args:
             settings: The settings.
@@ -43,25 +56,8 @@ class Roles:
         Yields:
             The roles.
         """
-        if settings.embedded_roles:
-            logger.warning(
-                f"Embedded, without a key and without the network: {_spoken(settings)}. "
-                "Fit for trying things out, not for callers"
-            )
         async with contextlib.AsyncExitStack() as stack:
-            if settings.llm_vendor == "embedded":
-                endpoint = ChatEndpoint(_scripts_of(assistants))
-                url = await stack.enter_async_context(serve_on_loopback(endpoint.app))
-                models = LanguageModels(api_key=endpoint.api_key, base_url=f"{url}/v1", model=None)
-            else:
-                key = settings.openai_api_key
-                models = LanguageModels(
-                    api_key=key.get_secret_value() if key else NO_KEY,
-                    base_url=settings.openai_base_url,
-                    model=settings.openai_model,
-                )
-            stack.push_async_callback(models.close)
-            yield cls(settings, models)
+            yield cls(settings, assistants, stack)
 
     def for_assistant(self, recipe: Recipe) -> "ConfiguredServices":
         """Return the services of one assistant."""
@@ -75,7 +71,8 @@ class Roles:
             instruction: The system prompt.
         """
         embedded = self.settings.llm_vendor == "embedded"
-        return self._models.make(instruction=instruction, model=script if embedded else None)
+        models = self._language_models()
+        return models.make(instruction=instruction, model=script if embedded else None)
 
     def tts(self, *, voice: str | None = None) -> TTSService:
         """Make a voice.
@@ -87,7 +84,9 @@ class Roles:
             return vendors.cartesia_tts(self.settings, voice)
         from app.embedded.tts import EmbeddedTTSService
 
-        return EmbeddedTTSService(voice=voice or self.settings.voice)
+        service = EmbeddedTTSService(voice=voice or self.settings.voice)
+        self._announce("the voice")
+        return service
 
     def stt(self, phrases: tuple[str, ...] = ()) -> STTService:
         """Make a recogniser.
@@ -99,7 +98,55 @@ class Roles:
             return vendors.deepgram_stt(self.settings)
         from app.embedded.sphinx_stt import SphinxSTTService
 
-        return SphinxSTTService(phrases)
+        service = SphinxSTTService(phrases)
+        self._announce("the recogniser (PocketSphinx)")
+        return service
+
+    def _language_models(self) -> "LanguageModels":
+        """Return what makes language models, started with the first one; from any thread."""
+        with self._lock:
+            if self._models is None:
+                self._models = self._start_models()
+            return self._models
+
+    def _start_models(self) -> "LanguageModels":
+        try:
+            from app.services.language_models import LanguageModels
+        except ImportError:
+            extra = "embedded" if self.settings.llm_vendor == "embedded" else "openai"
+            raise MissingExtraError("OpenAI's package", extra) from None
+        timeout_s = self.settings.llm_timeout_s
+        if self.settings.llm_vendor == "embedded":
+            self._announce("the language model (scripts)")
+            endpoint = ChatEndpoint(_scripts_of(self._assistants))
+            server = LoopbackServer(endpoint.app)
+            self._stack.push_async_callback(server.stop)
+            self._loop.call_soon_threadsafe(server.start)
+            models = LanguageModels(
+                api_key=endpoint.api_key,
+                base_url=f"{server.url}/v1",
+                model=None,
+                timeout_s=timeout_s,
+            )
+        else:
+            key = self.settings.openai_api_key
+            models = LanguageModels(
+                api_key=key.get_secret_value() if key else NO_KEY,
+                base_url=self.settings.openai_base_url,
+                model=self.settings.openai_model,
+                timeout_s=timeout_s,
+            )
+        self._stack.push_async_callback(models.close)
+        return models
+
+    def _announce(self, who: str) -> None:
+        """Say once that a role is embedded."""
+        if who not in self._announced:
+            self._announced.add(who)
+            logger.warning(
+                f"Embedded, without a key and without the network: {who}. "
+                "Fit for trying things out, not for callers"
+            )
 
 
 class ConfiguredServices:
@@ -129,12 +176,3 @@ def _scripts_of(assistants: Assistants) -> dict[str, Script]:
         for recipe in assistants.values()
         for task, script in recipe.scripts.items()
     }
-
-
-def _spoken(settings: Settings) -> str:
-    names = {
-        "stt": "the recogniser (PocketSphinx)",
-        "llm": "the language model (scripts)",
-        "tts": "the voice",
-    }
-    return ", ".join(names[role] for role in settings.embedded_roles)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from app.addresses import is_loopback
 from app.errors import MissingExtraError, ServiceError
 from app.settings import Settings
 
@@ -49,15 +50,23 @@ async def list_voices(settings: Settings) -> list[VoiceInfo]:
 
 async def _cartesia_voices(settings: Settings) -> list[VoiceInfo]:
     try:
-        from cartesia import APIConnectionError, APIStatusError, AsyncCartesia
+        from cartesia import (
+            APIConnectionError,
+            APIStatusError,
+            AsyncCartesia,
+            DefaultAsyncHttpxClient,
+        )
     except ImportError:
         raise MissingExtraError("Cartesia's package", "cartesia") from None
     assert settings.cartesia_api_key is not None
+    base_url = settings.cartesia_base_url
+    outward = base_url is None or not is_loopback(base_url)
     client = AsyncCartesia(
         api_key=settings.cartesia_api_key.get_secret_value(),
-        base_url=settings.cartesia_base_url,
+        base_url=base_url,
         timeout=LIST_TIMEOUT_S,
         max_retries=1,
+        http_client=DefaultAsyncHttpxClient(trust_env=outward, timeout=LIST_TIMEOUT_S),
     )
     try:
         return [

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum, StrEnum
 from functools import cache
 from types import ModuleType
-from typing import Any, Literal, TypeVar, Union
+from typing import Any, Literal, Union
 
 from pipecat.adapters.llm.schemas.direct_function import DirectFunction
 from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
@@ -178,8 +178,6 @@ class Catalog:
 
     def _kind(self, hint: Any) -> Kind | None:
         origin, args = typing.get_origin(hint), typing.get_args(hint)
-        if isinstance(hint, TypeVar):
-            return None
         if origin in (Union, types.UnionType):
             return self._union(args)
         if origin is Literal:

@@ -61,18 +61,34 @@ class Template:
         return made, held
 
 
-def template_of(record: Record) -> Template | None:
-    """Find what instances of a record begin with; None where the constructor is needed."""
+def attributes_of(record: Record) -> dict[str, Any] | None:
+    """Find the attributes of a new instance; None where nothing but values makes one."""
     needed = {field.name: _placeholder(field.kind) for field in record.fields if field.required}
     try:
-        held = vars(record.cls(**needed, **dict.fromkeys(record.filled)))
+        return dict(vars(record.cls(**needed, **dict.fromkeys(record.filled))))
     except (TypeError, ValueError, AttributeError):
+        return None
+
+
+def template_of(record: Record, held: dict[str, Any] | None) -> Template | None:
+    """Make what instances of a record begin with; None where the constructor is needed.
+
+    Args:
+        record: The record.
+        held: The attributes of a new instance, where they could be found.
+    """
+    if held is None or any(map(_varies, record.fields)):
         return None
     known = {field.name for field in record.fields} | _OWN | set(record.filled) | FOLLOWS.keys()
     if not held.keys() <= known:
         return None
     containers = [item for item in held.values() if isinstance(item, _FRESH)]
     return None if any(containers) else Template(record.cls, held)
+
+
+def _varies(field: Field) -> bool:
+    """Tell whether each instance has a default of its own, such as the time or a number."""
+    return field.init and not field.required and field.default is NO_DEFAULT
 
 
 def _placeholder(kind: Kind) -> Any:
@@ -99,8 +115,9 @@ class Plan:
         """
         self._record = record
         self._form = form
-        self._template = template_of(record)
-        held = {} if self._template is None else self._template.held
+        held = attributes_of(record)
+        self._template = template_of(record, held)
+        held = held or {}
         self._follows = [(name, FOLLOWS[name]) for name in FOLLOWS.keys() & held.keys()]
         self._required = {key_of(field): field for field in record.fields if field.required}
         self._init = {field.name for field in record.fields if field.init}
@@ -109,7 +126,8 @@ class Plan:
         self._reads: dict[Key, tuple[str, _Check]] = {}
         for field in record.fields:
             check = check_of(field.kind, f"{record.name}.{field.name}")
-            default = NO_DEFAULT if field.required else held.get(field.name, field.default)
+            told = field.required or _varies(field)
+            default = NO_DEFAULT if told else held.get(field.name, field.default)
             self._writes.append((field.name, key_of(field), default, check))
             self._reads[key_of(field)] = field.name, check
 

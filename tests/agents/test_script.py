@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from agents import Turn
-from agents.script import mentions, text_of, words_of
+from agents.script import MAX_LENGTH, MAX_WORDS, mentions, text_of, words_of
 
 
 def test_a_turn_knows_who_spoke_last() -> None:
@@ -60,3 +60,17 @@ def test_words_are_lower_case_without_punctuation() -> None:
 )
 def test_near_misses_of_long_words_count(text: str, found: list[str]) -> None:
     assert mentions(text, ("tornado", "how much", "kit")) == found
+
+
+def test_of_a_book_only_the_first_words_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[int] = []
+
+    def counting(word: str, possibilities: list[str], *_: float) -> list[str]:
+        compared.append(sum(map(len, possibilities)))
+        return []
+
+    monkeypatch.setattr("agents.script.get_close_matches", counting)
+    assert mentions("tornado " + "poducts " * 100_000, ("tornado", "gooodbye")) == ["tornado"]
+    assert mentions("x" * 1_000_000, ("tornado",)) == []
+    assert 0 < max(compared) <= MAX_LENGTH
+    assert mentions("and " * MAX_WORDS + "tornado", ("tornado",)) == []

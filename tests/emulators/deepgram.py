@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 from starlette.applications import Starlette
-from starlette.routing import WebSocketRoute
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 KEY = "dg-emulated"
@@ -27,7 +29,17 @@ class DeepgramEmulator:
         """Prepare what is heard, one transcript for each utterance."""
         self.queries: list[dict[str, str]] = []
         self._transcripts = list(transcripts)
-        self.app = Starlette(routes=[WebSocketRoute("/v1/listen", self._listen)])
+        self.app = Starlette(
+            routes=[
+                WebSocketRoute("/v1/listen", self._listen),
+                Route("/v1/auth/token", self._token),
+            ]
+        )
+
+    async def _token(self, request: Request) -> Response:
+        if request.headers.get("authorization") != f"Token {KEY}":
+            return JSONResponse({"err_code": "INVALID_AUTH"}, status_code=401)
+        return JSONResponse({"api_key_id": "1", "scopes": ["member"]})
 
     async def _listen(self, socket: WebSocket) -> None:
         if socket.headers.get("authorization") != f"Token {KEY}":

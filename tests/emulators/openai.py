@@ -1,6 +1,7 @@
 """A small server that speaks OpenAI's chat-completions protocol, and fails on request.
 
-What the last message of the user holds decides: `[500]`, `[429]`, `[hang]`, `[break]`, `[refuse]`.
+What the last message of the user holds decides: `[500]`, `[429]`, `[401]`, `[hang]`, `[stall]` (in
+the middle of an answer), `[break]`, `[refuse]`.
 Otherwise a script answers, as a model would.
 """
 
@@ -17,6 +18,7 @@ from starlette.routing import Route
 from agents import Call, Say, Script, Turn
 
 KEY = "sk-emulated"
+MODELS = ("gpt-emulated", "gpt-emulated-mini")
 
 
 class OpenAIEmulator:
@@ -36,12 +38,21 @@ class OpenAIEmulator:
         self._script = script
         self._released = asyncio.Event()
         self.app = Starlette(
-            routes=[Route("/v1/chat/completions", self._complete, methods=["POST"])]
+            routes=[
+                Route("/v1/chat/completions", self._complete, methods=["POST"]),
+                Route("/v1/models", self._models, methods=["GET"]),
+            ]
         )
 
     def release(self) -> None:
         """Let go of every request that is being held up."""
         self._released.set()
+
+    async def _models(self, request: Request) -> Response:
+        if request.headers.get("authorization") != f"Bearer {KEY}":
+            return _error(401, "Incorrect API key provided: sk-***.", "invalid_api_key")
+        models = [{"id": name, "object": "model"} for name in MODELS]
+        return JSONResponse({"object": "list", "data": models})
 
     async def _complete(self, request: Request) -> Response:
         if request.headers.get("authorization") != f"Bearer {KEY}":
@@ -51,6 +62,8 @@ class OpenAIEmulator:
         said = _last_user_text(body["messages"])
         if "[500]" in said:
             return _error(500, "The server had an error.", "server_error")
+        if "[401]" in said:
+            return _error(401, f"Incorrect API key provided: {KEY}.", "invalid_api_key")
         if "[429]" in said:
             return _error(429, "Rate limit reached.", "rate_limit_exceeded")
         if "[hang]" in said:
@@ -96,6 +109,10 @@ class OpenAIEmulator:
             for index, word in enumerate(reply.text.split(" ")):
                 if "[break]" in said and index == 2:
                     raise ConnectionResetError("the stream breaks here")
+                if "[stall]" in said and index == 2:
+                    self.hanging += 1
+                    self.held_up.set()
+                    await self._released.wait()
                 yield event({"content": word if index == 0 else f" {word}"})
             yield event({}, "stop")
         else:

@@ -14,6 +14,7 @@ from pipecat.frames.frames import (
     LLMContextFrame,
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
+    LLMMessagesAppendFrame,
     LLMTextFrame,
 )
 from pipecat.pipeline.pipeline import Pipeline
@@ -33,6 +34,7 @@ from proxy import (
     WebSocketProxyServerTask,
 )
 from proxy.arrival import Arrival, arrive
+from proxy.codec.rules import HOME
 
 WAIT_S = 20.0
 
@@ -202,7 +204,7 @@ async def calling(url: str, *, task: str = "assistant", **options: Any) -> Async
     """Run a caller with our own end of the line, dialled and active."""
     runner = WorkerRunner(bus=DirectBus(), handle_sigint=False)
     collector = Collector()
-    main = build_main_task(runner.bus, Parts(watchers=(collector,)))
+    main = build_main_task(runner.bus, Parts(watchers=(collector,)), stays=HOME.__contains__)
     line = WebSocketProxyClientTask(
         "line", url=url, remote_task_name=task, local_task_name=main.worker.name, **options
     )
@@ -247,3 +249,13 @@ async def calling(url: str, *, task: str = "assistant", **options: Any) -> Async
     finally:
         await runner.cancel()
         await within(caller.running)
+
+
+async def say(caller: Caller, text: str) -> str:
+    """Have the caller say something to a parrot; gives the answer."""
+    caller.words.clear()
+    caller.answered.clear()
+    said: list[Any] = [{"role": "user", "content": text}]
+    await caller.main.queue_frame(LLMMessagesAppendFrame(messages=said, run_llm=True))
+    await within(caller.answered.wait())
+    return " ".join(caller.words)

@@ -189,6 +189,7 @@ def test_nobody_else_does() -> None:
         BusEndMessage(source="assistant"),
         BusWorkerReadyMessage(source="assistant", runner="r"),
         BusAddWorkerMessage(source="assistant", worker=None),  # type: ignore[arg-type]
+        BusAddWorkerMessage(source="assistant", target="acme", worker=None),  # type: ignore[arg-type]
     ],
     ids=lambda message: type(message).__name__,
 )

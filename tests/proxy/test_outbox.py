@@ -1,4 +1,4 @@
-from proxy.outbox import Kind, Outbox, OutboxLimits
+from proxy.outbox import SPARE_PLACES, Kind, Outbox, OutboxLimits
 
 
 def drained(outbox: Outbox) -> list[bytes]:
@@ -139,3 +139,19 @@ def test_sound_that_nobody_wants_to_hear_is_dropped_at_once() -> None:
     assert outbox.drop_media() == 2
     assert (len(outbox), outbox.size_bytes) == (1, 4)
     assert drained(outbox) == [b"word"]
+
+
+def test_one_bound_gives_the_others() -> None:
+    limits = OutboxLimits.within(4000)
+    assert (limits.media_bytes, limits.ample_bytes, limits.total_bytes) == (1000, 2000, 4000)
+
+
+def test_what_was_dropped_leaves_nothing_behind_however_long_nobody_reads() -> None:
+    outbox = Outbox(OutboxLimits(media_bytes=100, total_bytes=100))
+    outbox.put(b"the first", Kind.DATA)
+    for number in range(2000):
+        outbox.put(b"sound %04d" % number, Kind.MEDIA)
+        outbox.put(b"word %04d" % number, Kind.FRAME)
+        outbox.give_up_frames()
+        assert len(outbox._data) < 3 * len(outbox) + SPARE_PLACES < 200
+    assert drained(outbox)[:3] == [b"the first", b"1990 lost", b"word 1990"]

@@ -168,6 +168,18 @@ def test_dialling_without_an_answer_does_not_begin_the_wait_anew() -> None:
     assert link.caller.line.tick() == [MustClose(CloseCode.ABNORMAL)]
 
 
+def test_a_connection_is_lost_once() -> None:
+    link = MemoryLink(assistant=TrunkOptions(resume_window_s=30.0))
+    link.connect()
+    link.cut()
+    link.now += 20.0
+    for end in (link.caller, link.assistant):
+        assert end.line.disconnected(CloseCode.PEER_SILENT) == []
+        assert end.line.state is LineState.DETACHED
+    link.now += 10.1
+    assert link.assistant.line.tick() == [MustClose(CloseCode.ABNORMAL)]
+
+
 def test_a_session_that_waits_for_nobody_is_over_with_its_connection() -> None:
     link = MemoryLink(assistant=TrunkOptions(resume_window_s=0.0))
     link.connect()

@@ -11,7 +11,6 @@ import websockets
 from pipecat.bus.messages import BusActivateWorkerMessage, BusFrameMessage
 from pipecat.frames.frames import (
     InputAudioRawFrame,
-    LLMMessagesAppendFrame,
     LLMTextFrame,
     TTSSpeakFrame,
 )
@@ -23,7 +22,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from proxy import CloseCode, ConnectError, DropReason, RefusedError, WebSocketProxyClientTask
 from proxy.codec.stock import StockCodec
 from proxy.dialect import Direction
-from tests.proxy.conversation import Echo, SmallServer, calling, parrot, within
+from tests.proxy.conversation import Echo, SmallServer, calling, parrot, say, within
 
 CODEC = StockCodec()
 
@@ -38,15 +37,6 @@ def stock(request: pytest.FixtureRequest) -> bool:
 async def server(stock: bool) -> AsyncIterator[SmallServer]:
     async with SmallServer(lambda: [parrot(), Echo("hidden")], stock=stock).serve() as running:
         yield running
-
-
-async def say(caller: Any, text: str) -> str:
-    caller.words.clear()
-    caller.answered.clear()
-    said: list[Any] = [{"role": "user", "content": text}]
-    await caller.main.queue_frame(LLMMessagesAppendFrame(messages=said, run_llm=True))
-    await within(caller.answered.wait())
-    return " ".join(caller.words)
 
 
 async def next_message(socket: ClientConnection) -> Any:

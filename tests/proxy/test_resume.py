@@ -6,24 +6,15 @@ from typing import Any
 
 import pytest
 from pipecat.bus.messages import BusEndMessage, BusFrameMessage
-from pipecat.frames.frames import LLMMessagesAppendFrame, LLMTextFrame
+from pipecat.frames.frames import LLMTextFrame
 from pipecat.pipeline.job_context import JobError, JobParams
 from pipecat.processors.frame_processor import FrameDirection
 
 from proxy import CloseCode, ServerLineOptions
-from tests.proxy.conversation import Caller, Echo, SmallServer, calling, parrot, within
+from tests.proxy.conversation import Echo, SmallServer, calling, parrot, say, within
 from tests.proxy.relay import Relay
 
 PATIENT = ServerLineOptions(resume_window_s=30.0)
-
-
-async def say(caller: Caller, text: str) -> str:
-    caller.words.clear()
-    caller.answered.clear()
-    said: list[Any] = [{"role": "user", "content": text}]
-    await caller.main.queue_frame(LLMMessagesAppendFrame(messages=said, run_llm=True))
-    await within(caller.answered.wait())
-    return " ".join(caller.words)
 
 
 async def test_a_session_goes_on_over_a_new_connection() -> None:

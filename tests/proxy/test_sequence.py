@@ -69,7 +69,7 @@ class TestSender:
         for _ in range(4):
             one.put(blank(60), Kind.DATA)
         assert written(one) == [1, 2]
-        assert one.acknowledge(2, 0)
+        assert not one.acknowledge(2, 0)
         assert one.acknowledged == 2
         assert one.next() is None
         assert one.acknowledge(2, 60)
@@ -95,10 +95,11 @@ class TestSender:
         assert not one.acknowledge(0, 0)  # an older one, late
         assert one.under_way_bytes == 0
 
-    @pytest.mark.parametrize(("received", "handled"), [(2, 0), (1, 4), (0, -1)])
+    @pytest.mark.parametrize(("received", "handled"), [(3, 0), (2, 7), (0, -1), (0, 1), (1, 4)])
     def test_more_than_was_sent_cannot_be_acknowledged(self, received: int, handled: int) -> None:
         one = sender()
-        one.put(SMALL, Kind.DATA)
+        for _ in range(2):
+            one.put(SMALL, Kind.DATA)
         written(one)
         with pytest.raises(SequenceError) as refused:
             one.acknowledge(received, handled)

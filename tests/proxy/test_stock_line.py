@@ -1,6 +1,7 @@
 """One end of a line in the stock dialect: bytes and messages in, bytes and events out."""
 
 import asyncio
+import math
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -9,7 +10,6 @@ from pipecat.bus.messages import (
     BusActivateWorkerMessage,
     BusEndMessage,
     BusFrameMessage,
-    BusJobCancelMessage,
     BusJobRequestMessage,
     BusJobResponseMessage,
     BusJobUpdateUrgentMessage,
@@ -300,6 +300,11 @@ def test_a_closed_line_is_silent_and_releases_whoever_waits() -> None:
     assert line.end("x") == []
 
 
+def test_a_stock_peer_gives_no_signs_of_life_and_is_asked_for_none() -> None:
+    line = assistant_end()
+    assert (line.tick(), line.tick_s, line.busy()) == ([], math.inf, CloseCode.PEER_TOO_SLOW)
+
+
 def test_a_line_moves_only_forward() -> None:
     with pytest.raises(RuntimeError, match="from CLOSED to OPEN"):
         check_move(LineState.CLOSED, LineState.OPEN)
@@ -323,61 +328,3 @@ def test_refusals_are_forgiven_with_time() -> None:
     for _ in range(3 * REFUSAL_BUDGET):
         assert line.receive(forbidden) == []
         now[0] += 1.0
-
-
-def test_a_job_for_a_task_that_is_not_exported_fails_at_once() -> None:
-    line = assistant_end()
-    assert received(line, BusJobRequestMessage(source="acme", target="hidden", job_id="1")) == []
-    (answer,) = outgoing(line)
-    assert isinstance(answer, BusJobResponseMessage)
-    assert (answer.source, answer.target, answer.job_id) == ("hidden", "acme", "1")
-    assert answer.status is JobStatus.FAILED
-
-
-def test_a_job_that_cannot_be_written_fails_at_once() -> None:
-    line = caller_end()
-    request = BusJobRequestMessage(
-        source="acme", target="assistant", job_id="1", payload={"x": object()}
-    )
-    (event,) = line.send(request)
-    assert isinstance(event, Received)
-    assert isinstance(event.message, BusJobResponseMessage)
-    assert event.message.status is JobStatus.FAILED
-    assert line.close() == []
-
-
-def test_an_answer_that_cannot_be_written_arrives_as_a_failure() -> None:
-    line = assistant_end()
-    received(line, BusJobRequestMessage(source="acme", target="assistant", job_id="1"))
-    line.send(
-        BusJobResponseMessage(
-            source="assistant",
-            target="acme",
-            job_id="1",
-            status=JobStatus.COMPLETED,
-            response={"x": object()},
-        )
-    )
-    (answer,) = outgoing(line)
-    assert isinstance(answer, BusJobResponseMessage)
-    assert (answer.job_id, answer.status) == ("1", JobStatus.FAILED)
-
-
-def test_a_lost_line_answers_the_jobs_of_both_sides() -> None:
-    line = assistant_end()
-    line.send(BusJobRequestMessage(source="assistant", target="acme", job_id="ours"))
-    received(line, BusJobRequestMessage(source="acme", target="assistant", job_id="theirs"))
-    line.send(BusJobRequestMessage(source="assistant", target="acme", job_id="answered"))
-    done = BusJobResponseMessage(
-        source="acme", target="assistant", job_id="answered", status=JobStatus.COMPLETED
-    )
-    received(line, done)
-    answer, cancel = [
-        event.message for event in line.disconnected(1006) if isinstance(event, Received)
-    ]
-    assert isinstance(answer, BusJobResponseMessage)
-    assert (answer.job_id, answer.source, answer.target) == ("ours", "acme", "assistant")
-    assert answer.status is JobStatus.FAILED
-    assert isinstance(cancel, BusJobCancelMessage)
-    assert (cancel.job_id, cancel.source, cancel.target) == ("theirs", "acme", "assistant")
-    assert line.close() == []

@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import os
+import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -60,7 +62,7 @@ def environment(home: Path, further: Mapping[str, str] | None = None) -> dict[st
 async def start(
     *arguments: str, home: Path, further: Mapping[str, str] | None = None
 ) -> asyncio.subprocess.Process:
-    """Start `trunkline` with arguments."""
+    """Start `trunkline` with arguments, at the head of a process group as a shell does."""
     pipe = asyncio.subprocess.PIPE
     return await asyncio.create_subprocess_exec(
         sys.executable,
@@ -72,7 +74,32 @@ async def start(
         stdin=pipe,
         stdout=pipe,
         stderr=pipe,
+        start_new_session=True,
     )
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def press_ctrl_c(process: asyncio.subprocess.Process) -> None:
+    """Interrupt a program and everything in its process group, as a terminal does."""
+    os.killpg(process.pid, signal.SIGINT)
+
+
+def descendants(pid: int) -> set[int]:
+    """Return the processes that a process started, and those that they started."""
+    found: set[int] = set()
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parent = int(path.read_text().rpartition(")")[2].split()[1])
+            if parent == pid:
+                child = int(path.parent.name)
+                found |= {child, *descendants(child)}
+    return found
 
 
 async def run(

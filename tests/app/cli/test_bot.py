@@ -3,21 +3,25 @@
 import asyncio
 import contextlib
 import json
-import signal
+import os
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import websockets
 from pipecat.frames.protobufs import frames_pb2
 from websockets.asyncio.client import ClientConnection, connect
 
-from agents import discover
+from agents import Assistants, discover
+from app.cli.bot import _import_runner, _SharedRoles
+from app.cli.sides import Wanted
 from app.server import running_server
-from app.settings import Settings
-from tests.app.cli.programs import ended, start
+from app.services import Roles
+from app.settings import Settings, load_settings
+from tests.app.cli.programs import ended, free_port, press_ctrl_c, run, start
 from tests.proxy.conversation import within
 
 TOKEN = "a-token-of-the-tests"
@@ -28,12 +32,6 @@ async def url() -> AsyncIterator[str]:
     settings = Settings(port=0, host="127.0.0.1", tokens=TOKEN)  # type: ignore[arg-type]
     async with running_server(settings, discover()) as (address, _):
         yield f"{address}/ws/acme"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def reached(url: str) -> ClientConnection:
@@ -85,8 +83,11 @@ async def test_a_conversation_through_the_bot_to_an_assistant_behind_a_url(
     tmp_path: Path, url: str
 ) -> None:
     port = free_port()
-    options = ("--remote-url", url, "-t", "websocket", "--port", str(port))
-    process = await start("bot", *options, home=tmp_path, further={"TRUNKLINE_TOKEN": TOKEN})
+    url += "?token=hidden"
+    # Pipecat's runner logs everything at its most talkative level, unless it is kept from it.
+    options = ("--remote-url", url, "-t", "websocket", "--port", str(port), "-v")
+    further = {"TRUNKLINE_TOKEN": TOKEN, "TRUNKLINE_LOG_LEVEL": "DEBUG"}
+    process = await start("bot", *options, home=tmp_path, further=further)
     assert process.stderr is not None
     async with ended(process):
         client = Client(await reached(f"ws://localhost:{port}/ws-client"))
@@ -99,9 +100,84 @@ async def test_a_conversation_through_the_bot_to_an_assistant_behind_a_url(
         await client.hear("Goodbye!")
         await client.hear_the_end()
         assert client.audio_bytes > 100_000
-        process.send_signal(signal.SIGINT)
+        press_ctrl_c(process)
         _, errors = await within(process.communicate(), 30)
     told = errors.decode()
+    assert process.returncode == 0
+    assert "This bot talks to ws://127.0.0.1:" in told
+    assert "INFO    A client is connected" in told
     assert "Traceback" not in told
-    for secret in ("rocket", "299", TOKEN):
+    assert "DEBUG    | pipecat" not in told
+    for secret in ("rocket", "299", "oodbye", "hidden", TOKEN):
         assert secret not in told
+
+
+async def test_a_bot_serves_its_page_and_ends_with_ctrl_c(tmp_path: Path) -> None:
+    port = free_port()
+    bot = await start("bot", "--assistant", "acme", "--port", str(port), home=tmp_path)
+    async with ended(bot):
+        page = await fetched(f"http://127.0.0.1:{port}/client/")
+        assert page.status_code == 200
+        assert "<html" in page.text.lower()
+        press_ctrl_c(bot)
+        _, errors = await within(bot.communicate(), 10)
+    assert bot.returncode == 0
+    for word in ("Traceback", "ERROR", "never awaited"):
+        assert word not in errors.decode()
+
+
+async def fetched(url: str) -> httpx.Response:
+    """Get a page as soon as the bot serves it."""
+    async with asyncio.timeout(60), httpx.AsyncClient(trust_env=False) as client:
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                return await client.get(url, follow_redirects=True)
+            await asyncio.sleep(0.2)
+
+
+async def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        options = ("--assistant", "acme", "--host", "127.0.0.1", "--port", port)
+        finished = await run("bot", *options, home=tmp_path)
+    assert finished.code == 2
+    assert f"error: port {port} is in use; choose another with --port" in finished.err
+
+
+def test_what_dotenv_holds_reaches_pipecats_runner_and_overrides_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("DAILY_API_KEY", "DAILY_ROOM_URL", "DAILY_API_URL", "ENV"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("DAILY_API_URL", "https://from.the.environment")
+    lines = ("DAILY_API_KEY=from-file", "DAILY_ROOM_URL=https://room", "DAILY_API_URL=https://file")
+    Path(".env").write_text("\n".join(lines))
+    _import_runner(load_settings())
+    assert os.environ["DAILY_API_KEY"] == "from-file"
+    assert os.environ["DAILY_ROOM_URL"] == "https://room"
+    assert os.environ["DAILY_API_URL"] == "https://from.the.environment"
+
+
+async def test_conversations_that_begin_together_share_their_services(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened: list[Roles] = []
+    plain = Roles.open
+
+    @contextlib.asynccontextmanager
+    async def slowly(settings: Settings, assistants: Assistants) -> AsyncIterator[Roles]:
+        async with plain(settings, assistants) as roles:
+            await asyncio.sleep(0)
+            opened.append(roles)
+            yield roles
+
+    monkeypatch.setattr(Roles, "open", slowly)
+    what = Wanted(None, None, "acme", Settings(), discover())
+    shared = _SharedRoles(what)
+    got = await asyncio.gather(*(shared.get() for _ in range(3)))
+    await shared._stack.aclose()
+    assert got == opened * 3

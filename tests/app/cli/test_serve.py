@@ -67,3 +67,73 @@ async def test_a_module_of_assistants_that_is_not_there_is_one_line(tmp_path: Pa
     assert finished.code == 2
     assert "'no_such_module' cannot be imported" in finished.err
     assert "Traceback" not in finished.err
+
+
+HOTEL = """
+from typing import Any
+
+from loguru import logger
+from pipecat.services.llm_service import FunctionCallParams
+from pipecat.workers.llm import LLMWorker, LLMWorkerActivationArgs, tool
+
+from agents import Call, Reply, Say, SessionContext, Turn, assistant
+
+
+class Concierge(LLMWorker):
+    async def on_activated(self, args: dict[str, Any] | None) -> None:
+        hello = [{"role": "developer", "content": "Greet."}]
+        await super().on_activated(LLMWorkerActivationArgs(messages=hello).to_dict())
+
+    @tool
+    async def book(self, params: FunctionCallParams, card: str) -> None:
+        '''Book a room.
+
+        Args:
+            params: What the model passes.
+            card (str): The card.
+        '''
+        logger.info("A room is booked")
+        raise RuntimeError(f"the card {card} is refused")
+
+
+def script(turn: Turn) -> Reply:
+    if turn.tool_that_answered():
+        return Say("I am afraid not.")
+    return (Call("book", {"card": "4242"}),) if turn.user_texts else Say("Good evening.")
+
+
+@assistant("hotel", exports=("concierge",), scripts={"concierge": script})
+def hotel(session: SessionContext) -> list[LLMWorker]:
+    llm = session.services.llm("concierge", instruction="You are a confidential concierge.")
+    return [Concierge("concierge", llm=llm, bridged=())]
+"""
+
+
+async def test_the_log_of_a_server_says_what_failed_and_where_and_nothing_that_was_said(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "hotel.py").write_text(HOTEL)
+    further = {
+        "TRUNKLINE_ASSISTANT_MODULES": "hotel",
+        "TRUNKLINE_LOG_LEVEL": "DEBUG",
+        "TRUNKLINE_TOKENS": "a-token-of-the-tests",
+        "TRUNKLINE_TOKEN": "a-token-of-the-tests",
+    }
+    options = ("serve", "--port", "0", "--host", "127.0.0.1")
+    server = await start(*options, home=tmp_path, further=further)
+    assert server.stderr is not None
+    async with ended(server):
+        url = (await read_until(server.stderr, "listens on")).split("listens on ")[1].strip()
+        options = ("console", "--remote-url", url, "--assistant", "hotel")
+        typed = "a room for Jane Doe\n"
+        talked = await run(*options, home=tmp_path, further=further, typed=typed)
+        server.terminate()
+        _, told = await within(server.communicate())
+    assert "I am afraid not." in talked.out
+    log = told.decode()
+    assert "A room is booked" in log
+    assert "A tool of SharedOpenAILLMService#" in log
+    assert "failed: RuntimeError at" in log
+    assert "hotel.py:25 in book" in log
+    for word in ("4242", "refused", "Jane", "room for", "afraid", "confidential", "of-the-tests"):
+        assert word not in log

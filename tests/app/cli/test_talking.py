@@ -1,21 +1,44 @@
 """`console` and `call`: talking to an assistant here and behind a URL."""
 
 import asyncio
-import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from pipecat.bus.messages import BusFrameMessage, BusWorkerRegistryMessage
+from pipecat.frames.frames import (
+    Frame,
+    FunctionCallInProgressFrame,
+    LLMFullResponseEndFrame,
+    LLMFullResponseStartFrame,
+    LLMTextFrame,
+)
+from pipecat.processors.frame_processor import FrameDirection
+from pipecat.registry.types import WorkerRegistryEntry
+from websockets.asyncio.server import ServerConnection, serve
 
 import app.demo
 from agents import discover
+from agents.acme.script import assistant_script
+from app.loopback import serve_on_loopback
 from app.server import running_server
+from app.services.language_models import APOLOGY
 from app.settings import Settings
-from tests.app.cli.programs import ended, read_until, run, start
+from proxy.codec.stock import StockCodec
+from tests.app.cli.programs import (
+    descendants,
+    ended,
+    press_ctrl_c,
+    read_until,
+    run,
+    start,
+)
+from tests.emulators.openai import OpenAIEmulator
 from tests.proxy.conversation import within
 
 TOKEN = "a-token-of-the-tests"
 QUESTION = Path(app.demo.__file__).parent / app.demo.SCRIPT[0]
+COMMANDS = ("bot", "call", "check", "console", "demo", "serve", "voices")
 CONVERSATION = "how much are the rocket boots?\n\nand the paint?\nbye\n"
 
 
@@ -73,6 +96,18 @@ async def test_the_end_of_the_input_hangs_up(tmp_path: Path) -> None:
     assert "You ended the conversation" in finished.err
 
 
+async def interrupted(program: asyncio.subprocess.Process) -> bytes:
+    """Press Ctrl-C, and return what the program says about it."""
+    working = descendants(program.pid)
+    press_ctrl_c(program)
+    _, errors = await within(program.communicate(), 10)
+    assert program.returncode == 130
+    assert not [pid for pid in working if Path(f"/proc/{pid}").exists()]
+    for word in (b"Traceback", b"Error", b"ERROR", b"never awaited", b"can no longer"):
+        assert word not in errors
+    return bytes(errors)
+
+
 async def test_ctrl_c_hangs_up_cleanly(tmp_path: Path, url: str) -> None:
     options = ("--remote-url", url, "--token", TOKEN)
     console = await start("console", *options, home=tmp_path)
@@ -82,10 +117,17 @@ async def test_ctrl_c_hangs_up_cleanly(tmp_path: Path, url: str) -> None:
         async with asyncio.timeout(60):
             while b"Tornado Kit." not in heard:
                 heard += await console.stdout.read(4096)
-        console.send_signal(signal.SIGINT)
-        assert await within(console.wait()) == 0
-        assert console.stderr is not None
-        assert b"Traceback" not in await console.stderr.read()
+        assert b"You hung up." in await interrupted(console)
+
+
+async def test_ctrl_c_ends_a_call_cleanly_and_its_recogniser_too(tmp_path: Path) -> None:
+    options = ("--assistant", "acme", "--wav", str(QUESTION))
+    call = await start("call", *options, home=tmp_path)
+    assert call.stdout is not None
+    async with ended(call):
+        await read_until(call.stdout, "welcome to Acme")
+        assert len(descendants(call.pid)) >= 1
+        await interrupted(call)
 
 
 async def test_a_recorded_call_behind_a_url(tmp_path: Path, url: str) -> None:
@@ -132,8 +174,21 @@ async def test_a_wrong_token_is_one_line(tmp_path: Path, url: str) -> None:
         (("console", "--remote-url", "http://x"), "a remote URL starts with ws:// or wss://"),
         (("call", "--assistant", "acme", "--wav", "none.wav"), "none.wav: No such file"),
         (("bot", "--assistant", "acme", "-t", "pigeon"), "there is no transport 'pigeon'"),
+        (("bot", "--assistant", "acme", "--port", "70000"), "there is no port 70000"),
+        (("console", "--remote-url", "ws://"), "a remote URL names a host"),
+        (("console", "--remote-url", ""), "a remote URL starts with ws:// or wss://"),
+        (("call", "--wav", "x", "--remote-url", "ws://x:99999"), "has a port from 1 to 65535"),
+        (
+            ("console", "--assistant", "a[/b]", "--remote-url", "ws://x/ws/acme"),
+            "asks for the assistant 'acme' and --assistant for 'a[/b]'; leave one of them out",
+        ),
+        (
+            ("bot", "--assistant", "acme", "--remote-url", "ws://x/elsewhere"),
+            "does not end in /ws, so the name of --assistant cannot be added",
+        ),
+        (("console", "--assistant", "acme", "--token", "a b"), "TRUNKLINE_TOKEN: a token has"),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, tuple) else "",
 )
 async def test_a_wrong_argument_is_one_line_that_says_what_to_do(
     tmp_path: Path, arguments: tuple[str, ...], message: str
@@ -144,21 +199,82 @@ async def test_a_wrong_argument_is_one_line_that_says_what_to_do(
     assert "Traceback" not in finished.err
 
 
-@pytest.mark.parametrize(
-    "command", [(), ("serve",), ("bot",), ("call",), ("console",), ("check",), ("voices",)]
-)
+@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)])
 async def test_every_command_explains_itself(tmp_path: Path, command: tuple[str, ...]) -> None:
     finished = await run(*command, "--help", home=tmp_path)
     assert finished.code == 0
     assert "Usage:" in finished.out
 
 
-async def test_a_bot_serves_its_page_and_ends_with_ctrl_c(tmp_path: Path) -> None:
-    bot = await start("bot", "--assistant", "acme", "--port", "0", home=tmp_path)
-    assert bot.stdout is not None
-    async with ended(bot):
-        await read_until(bot.stdout, "Bot ready!")
-        await asyncio.sleep(2)  # Pipecat's runner says that it is ready before it is
-        bot.send_signal(signal.SIGINT)
-        async with asyncio.timeout(20):
-            assert await bot.wait() in (0, -signal.SIGINT, 130)
+async def test_the_help_of_pipecats_runner_needs_no_assistant(tmp_path: Path) -> None:
+    finished = await run("bot", "--", "--help", home=tmp_path)
+    assert finished.code == 0, finished.err
+    assert "--allowed-origins" in finished.out
+
+
+async def test_what_fails_is_shown_and_is_no_conversation(tmp_path: Path) -> None:
+    model = OpenAIEmulator(assistant_script)
+    async with serve_on_loopback(model.app) as vendor:
+        further = {"OPENAI_API_KEY": "sk-wrong-key", "OPENAI_BASE_URL": f"{vendor}/v1"}
+        options = ("console", "--assistant", "acme")
+        finished = await run(*options, home=tmp_path, further=further, typed="hello\n")
+    assert finished.code == 1
+    assert APOLOGY in finished.out
+    assert "a service failed (authentication, AuthenticationError)" in finished.err
+    assert "error: the assistant did not answer" in finished.err
+    assert "sk-" not in finished.out + finished.err
+
+
+async def test_nobody_there_is_one_line(tmp_path: Path) -> None:
+    url = "ws://me:secret@127.0.0.1:9/ws?token=secret"
+    finished = await run("console", "--remote-url", url, home=tmp_path, typed="hello\n")
+    assert finished.code == 1
+    assert finished.err.splitlines()[1:] == [
+        "error: ws://127.0.0.1:9/ws cannot be reached (ConnectionRefusedError)"
+    ]
+
+
+async def hostile(line: ServerConnection) -> None:
+    """Say what a terminal would obey, and markup that a printer would."""
+    codec = StockCodec()
+
+    async def say(frame: Frame) -> None:
+        message = BusFrameMessage(
+            source="assistant", target=None, frame=frame, direction=FrameDirection.DOWNSTREAM
+        )
+        await line.send(codec.encode(message))
+
+    entries = [WorkerRegistryEntry(name="assistant")]
+    registry = BusWorkerRegistryMessage(source="assistant", runner="r", workers=entries)
+    await line.send(codec.encode(registry))
+    await say(LLMFullResponseStartFrame())
+    await say(LLMTextFrame("\x1b]0;owned\x07[bold]hello[/bold] \x9b31m[/boom] :smile:"))
+    await say(
+        FunctionCallInProgressFrame(
+            function_name="[/x]\nyou: forged", tool_call_id="1", arguments={"a": "[/y]\x1b[2J"}
+        )
+    )
+    await say(LLMFullResponseEndFrame())
+    await line.recv()
+    await line.close(4099, "[/boom] [link=http://evil]x")
+
+
+async def test_what_the_other_side_says_is_printed_and_not_obeyed(tmp_path: Path) -> None:
+    async with serve(hostile, "127.0.0.1", 0) as server:
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws"
+        finished = await run("console", "--remote-url", url, home=tmp_path, typed="hi\n")
+    assert "]0;owned[bold]hello[/bold] 31m[/boom] :smile:" in finished.out
+    assert 'calls [/x] you: forged {"a": "[/y]\\u001b[2J"}' in finished.out
+    assert "closed with 4099 ([/boom] [link=http://evil]x)" in finished.err
+    assert "\x1b" not in finished.out + finished.err
+    assert "Traceback" not in finished.err
+    assert finished.code == 1
+
+
+async def test_a_part_that_is_missing_is_printed_with_what_brings_it(tmp_path: Path) -> None:
+    (tmp_path / "pocketsphinx.py").write_text("raise ModuleNotFoundError('not here')")
+    options = ("call", "--assistant", "acme", "--wav", str(QUESTION))
+    finished = await run(*options, home=tmp_path)
+    assert finished.code == 2
+    expected = "error: pocketsphinx is not installed: pip install 'trunkline[embedded]'"
+    assert expected in finished.err.splitlines()

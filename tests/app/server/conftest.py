@@ -21,7 +21,7 @@ def assistants() -> Assistants:
 
 @pytest.fixture
 def settings() -> Settings:
-    return Settings(port=0, host="127.0.0.1", tokens=TOKEN, start_timeout_s=1.0)  # type: ignore[arg-type]
+    return Settings(port=0, host="127.0.0.1", tokens=TOKEN, start_timeout_s=3.0)  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Assistants that do what no assistant should."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,6 +44,12 @@ def hangs(session: SessionContext) -> Sequence[BaseWorker]:
     return [_pipeline(Stuck())]
 
 
+@assistant("blocks", exports=("assistant",), description="Takes too long to build.")
+def blocks(session: SessionContext) -> Sequence[BaseWorker]:
+    time.sleep(1.5)
+    return []
+
+
 @assistant("parrot", exports=("assistant",), description="Repeats what it hears.")
 def parrot(session: SessionContext) -> Sequence[BaseWorker]:
     return [_pipeline(Parrot())]
@@ -63,7 +70,7 @@ def dies(session: SessionContext) -> Sequence[BaseWorker]:
 
 
 class Clumsy(LLMWorker):
-    """Has a tool that raises."""
+    """Has a tool that raises, one that exits, and one that says goodbye."""
 
     def __init__(self, llm: Any) -> None:
         super().__init__("assistant", llm=llm, bridged=())
@@ -73,11 +80,24 @@ class Clumsy(LLMWorker):
         """Drop something."""
         raise RuntimeError("a secret of the tool")
 
+    @tool
+    async def leave(self, params: FunctionCallParams) -> None:
+        """Leave."""
+        raise SystemExit(3)
+
+    @tool
+    async def hang_up(self, params: FunctionCallParams) -> None:
+        """Hang up."""
+        await params.result_callback({"status": "ending"})
+        await self.end(reason="goodbye")
+
 
 def clumsy_script(turn: Turn) -> Reply:
     if turn.tool_that_answered():
         return Say("Sorry about that.")
-    return (Call("drop"),) if turn.user_texts else Say("Hello.")
+    if not turn.user_texts:
+        return Say("Hello.")
+    return (Call({"goodbye": "hang_up", "leave": "leave"}.get(turn.last_text, "drop")),)
 
 
 @assistant(
@@ -116,4 +136,4 @@ def broken_model(session: SessionContext) -> Sequence[BaseWorker]:
     return [Clumsy(session.services.llm("assistant", instruction="Fail."))]
 
 
-RECIPES = (raises, hangs, parrot, dies, clumsy, sleepy, broken_model)
+RECIPES = (raises, hangs, blocks, parrot, dies, clumsy, sleepy, broken_model)

@@ -82,11 +82,12 @@ async def test_a_peer_that_floods_with_pings_and_reads_nothing_is_dropped(
     running: Running,
 ) -> None:
     async with a_conversation(running), upgraded(running[0], "acme", receive_bytes=4096) as raw:
+        await within(raw.read_until(BINARY))  # the assistant is ready
         raw.writer.transport.pause_reading()  # type: ignore[attr-defined]
         [session] = [each for each in running[1].sessions if each.recipe.name == "acme"]
         await raw.flood(frame(PING, b"p" * 125) * 100, times=2000)
-        assert session.closed_with == CloseCode.POLICY_VIOLATION
     await emptied(running)
+    assert session.closed_with == CloseCode.POLICY_VIOLATION
 
 
 async def test_a_peer_that_pings_now_and_then_is_answered(running: Running) -> None:

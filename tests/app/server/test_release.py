@@ -14,7 +14,6 @@ from pipecat.processors.aggregators.llm_response_universal import LLMContextAggr
 from pipecat.workers.base_worker import BaseWorker
 from pipecat.workers.llm import LLMWorker, tool
 from pipecat.workers.runner import WorkerRunner
-from starlette.websockets import WebSocket
 from websockets.asyncio.client import ClientConnection, connect
 
 from agents import Assistants, Recipe, SessionContext, discover
@@ -22,6 +21,7 @@ from app.server import running_server, session
 from app.server.release import release
 from app.server.session import Session
 from app.settings import Settings
+from proxy.arrival import Arrival
 from tests.app.server.recipes import RECIPES
 from tests.app.server.test_sessions import CODEC, hear, ready
 from tests.proxy.conversation import within
@@ -80,9 +80,9 @@ class Watched:
             self.watch(runner, runner.bus, *workers, *inner)
             await plain(runner)
 
-        async def watch_run(held: Session, websocket: WebSocket) -> None:
+        async def watch_run(held: Session, arrival: Arrival) -> None:
             self.watch(held)
-            await run(held, websocket)
+            await run(held, arrival)
 
         monkeypatch.setattr(session, "release", watch)
         monkeypatch.setattr(Session, "run", watch_run)

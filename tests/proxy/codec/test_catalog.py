@@ -1,7 +1,7 @@
 """The closed table holds every class of Pipecat's, or says why not."""
 
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, field, fields, make_dataclass
+from typing import Any, Literal, TypeVar
 
 import pytest
 from pipecat.bus import messages as bus_messages
@@ -102,3 +102,58 @@ def test_a_frame_is_found_by_its_short_name(catalog: Catalog) -> None:
     assert catalog.frame_class("InputAudioRawFrame") is frames.InputAudioRawFrame
     with pytest.raises(KeyError):
         catalog.frame_class("os.system")
+
+
+def test_a_name_is_given_once() -> None:
+    catalog = Catalog()
+    catalog.register(WeatherFrame)
+    catalog.register(WeatherFrame)  # the same again is no harm
+    other = make_dataclass("WeatherFrame", [("place", str)], bases=(DataFrame,))
+    with pytest.raises(RegistrationError, match="there is a WeatherFrame in the table already"):
+        catalog.register(other)
+
+
+@dataclass
+class Reading:
+    degrees: float
+
+
+@dataclass
+class Sensor:
+    handler: object
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [
+        str,
+        float | None,
+        list[str],
+        tuple[int, str],
+        dict[str, Any],
+        str | dict,
+        Literal["a", "b"],
+        Reading,
+        list[Reading],
+        DataFrame,
+    ],
+    ids=str,
+)
+def test_a_field_of_a_known_kind_may_cross(hint: Any) -> None:
+    catalog = Catalog()
+    own = make_dataclass("OwnFrame", [("one", hint), ("other", hint)], bases=(DataFrame,))
+    catalog.register(own)
+    record = catalog.frame_record(own)
+    assert record is not None
+    assert [field.name for field in record.fields][-2:] == ["one", "other"]
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [str | int, str | int | None, list[object], tuple[object, str], Sensor, TypeVar("T")],
+    ids=str,
+)
+def test_a_field_of_any_other_kind_may_not(hint: Any) -> None:
+    own = make_dataclass("OwnFrame", [("one", hint)], bases=(DataFrame,))
+    with pytest.raises(RegistrationError, match="field one is of an unknown kind"):
+        Catalog().register(own)

@@ -60,6 +60,14 @@ def test_a_turn_is_as_large_after_200_messages_as_after_20() -> None:
     assert sizes[1] - sizes[0] <= 3  # the counts need a byte more each
 
 
+@pytest.mark.parametrize("count", [15, 16, 65_535, 65_536])
+def test_a_conversation_of_any_length_crosses(count: int) -> None:
+    ends, context = Ends(), LLMContext(messages=[{} for _ in range(count)])  # type: ignore[misc]
+    assert len(ends.over(context).messages) == count
+    context.add_message({"role": "user", "content": "one more"})
+    assert ends.over(context).messages[-1] == {"role": "user", "content": "one more"}
+
+
 def test_the_same_conversation_again_is_next_to_nothing() -> None:
     ends, context = Ends(), LLMContext(messages=said("a", "b"))
     ends.over(context)
@@ -220,6 +228,7 @@ VALUES = st.recursive(
 MESSAGES = st.lists(st.dictionaries(st.text(max_size=4), VALUES, max_size=3), max_size=40)
 
 
+@pytest.mark.no_cover
 @given(st.lists(MESSAGES, max_size=6))
 def test_any_run_of_conversations_arrives_as_it_was(conversations: list[list[Any]]) -> None:
     ends = Ends()
