@@ -158,6 +158,12 @@ def test_what_has_no_form_is_an_error_here_and_not_there(content: Any) -> None:
     assert writer.write(LLMContext(messages=said("a")))[0] == 1
 
 
+def test_what_looks_like_a_date_and_is_none_crosses() -> None:
+    context = LLMContext(messages=[{"role": "user", "content": -1}])  # type: ignore[list-item]
+    assert b"\xff" in msgspec.msgpack.encode(-1)
+    assert Ends().over(context).messages == context.messages
+
+
 def test_something_else_than_a_conversation_is_an_error() -> None:
     with pytest.raises(CodecError, match="expected a conversation"):
         ContextWriter().write({"messages": []})
