@@ -37,7 +37,7 @@ from proxy.handshake import Handshake, TrunkOptions
 from proxy.outbox import Kind
 from proxy.outflow import Outflow
 from proxy.pulse import Pulse
-from proxy.sequence import Receiver, Sender, SequenceError
+from proxy.sequence import ACK_BYTES, Receiver, Sender, SequenceError
 from proxy.wire import (
     MAX_REASON_LENGTH,
     Ack,
@@ -376,7 +376,8 @@ class TrunkLine:
     def _meet(self, peer: Hello | Welcome) -> None:
         self._pulse.meet(peer.heartbeat_s)
         # What is under way is kept here, so that a window is no larger than what may be kept.
-        self._sender.window_bytes = min(peer.window_bytes, self._options.outbox.ample_bytes)
+        most_bytes = max(self._options.outbox.ample_bytes, ACK_BYTES)
+        self._sender.window_bytes = min(peer.window_bytes, most_bytes)
         self._outflow.max_message_bytes = peer.max_message_bytes
 
     def _refuse(self, reason: DropReason) -> list[Event]:

@@ -14,10 +14,12 @@ from proxy.wire import Ack, Gap, encode, numbered
 # System messages do not wait for the window, up to this much.
 SYSTEM_OVERSHOOT_BYTES = 64 * 1024
 
-# An acknowledgement for every so many envelopes, or so much of the window, whichever comes first:
-# often enough that the sender never waits for one, seldom enough to cost nothing.
+# An acknowledgement for every so many envelopes, such a share of the window, or so many bytes,
+# whichever comes first: often enough that the sender never waits for one, seldom enough to cost
+# nothing. A sender may use a smaller window than it was given, but none below so many bytes.
 ACK_EVERY = 64
 ACK_WINDOW_SHARE = 4
+ACK_BYTES = 64 * 1024
 
 
 class SequenceError(LineError):
@@ -168,7 +170,7 @@ class Receiver:
         self.received = 0
         self.handled_bytes = 0
         self._taken_bytes = 0
-        self._window_bytes = window_bytes
+        self._ack_bytes = min(window_bytes / ACK_WINDOW_SHARE, ACK_BYTES)
         self._bound_bytes = window_bytes + allowance_bytes + SYSTEM_OVERSHOOT_BYTES
         self._told = Ack(0, 0)
 
@@ -204,8 +206,7 @@ class Receiver:
         """Whether the other end should be told how far this end has come."""
         return (
             self.received - self._told.received >= ACK_EVERY
-            or (self.handled_bytes - self._told.handled_bytes) * ACK_WINDOW_SHARE
-            >= self._window_bytes
+            or self.handled_bytes - self._told.handled_bytes >= self._ack_bytes
         )
 
     def ack(self) -> bytes:

@@ -32,7 +32,7 @@ from proxy.jobs import MAX_JOBS
 from proxy.outbox import OutboxLimits
 from proxy.protocol import TrunkLine
 from proxy.pulse import Patience
-from proxy.sequence import SYSTEM_OVERSHOOT_BYTES
+from proxy.sequence import ACK_BYTES, SYSTEM_OVERSHOOT_BYTES
 from proxy.wire import Ack, FrameEnvelope, MessageEnvelope, Numbered, Resend, encode, make_decoder
 from tests.proxy.memory_link import ASSISTANT, CALLER, End, MemoryLink
 
@@ -117,16 +117,26 @@ def test_no_peer_is_sent_more_than_this_end_would_keep(ack: Ack | None) -> None:
     """However large it says that its window is: what is not acknowledged is kept."""
     link = open_link(
         caller=TrunkOptions(window_bytes=2**31),
-        assistant=TrunkOptions(outbox=OutboxLimits(ample_bytes=10_000)),
+        assistant=TrunkOptions(outbox=OutboxLimits(ample_bytes=1000, total_bytes=10**6)),
     )
     sent_bytes = 0
-    for _ in range(20):
+    for _ in range(100):
         link.assistant.send(LLMTextFrame("x" * 1000))
         while (data := link.assistant.line.next_outgoing()) is not None:
             sent_bytes += len(data)
         if ack is not None:
             link.assistant.line.receive(encode(ack))
-    assert 10_000 <= sent_bytes < 12_000
+    assert ACK_BYTES <= sent_bytes < ACK_BYTES + 2000
+
+
+def test_a_window_that_the_sender_makes_smaller_still_opens_in_time() -> None:
+    limits = OutboxLimits(ample_bytes=1000, total_bytes=10**6)
+    link = open_link(caller=TrunkOptions(window_bytes=2**31), assistant=TrunkOptions(outbox=limits))
+    for _ in range(10):
+        link.assistant.send(LLMTextFrame("x" * 33_000))
+    link.carry()
+    assert len(words(link.caller)) == 10
+    assert link.assistant.line.drained
 
 
 def test_whoever_sends_waits_while_the_window_is_full() -> None:

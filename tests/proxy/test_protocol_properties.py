@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -22,6 +23,9 @@ from proxy.handshake import TrunkOptions
 from proxy.outbox import OutboxLimits
 from proxy.pulse import Patience
 from tests.proxy.memory_link import ASSISTANT, CALLER, End, MemoryLink
+
+# What chance reaches is not counted as covered.
+pytestmark = pytest.mark.no_cover
 
 SMALL = TrunkOptions(
     window_bytes=2048,

@@ -176,6 +176,8 @@ def test_the_states_are_those_of_the_code() -> None:
         f"on every connection, within {arrival.HELLO_TIMEOUT_S:.0f} seconds",
         f"writes, within {pulse.Patience().greeting_s:.0f} seconds",
         f"written after every {sequence.ACK_EVERY} envelopes",
+        f"a quarter of the window or {sequence.ACK_BYTES:,} bytes were handled",
+        f"but none below {sequence.ACK_BYTES:,} bytes",
         f"`window_bytes` + {sequence.SYSTEM_OVERSHOOT_BYTES:,} is under way",
         f"`max_message_bytes` + {sequence.SYSTEM_OVERSHOOT_BYTES:,} unhandled",
         f"handled nothing for {pulse.Patience().stall_s:.0f} seconds",
