@@ -21,6 +21,7 @@ from websockets.protocol import State
 
 from app.server.batching import BatchingTransport
 from app.server.framing import read_messages, whole_frames
+from app.server.inbox import Inbox
 from app.server.token_bucket import TokenBucket
 from proxy.close_codes import CloseCode
 from proxy.link import ABORT_EXTENSION, DIRECT_EXTENSION
@@ -62,21 +63,14 @@ _HEADERS_TOO_LARGE = b"\r\n".join(
 _SMALL_HEADS = tuple(bytes((0x82, size)) for size in range(126))
 
 
-class _Events(asyncio.Queue[Any]):
-    """The events that the application has not taken."""
-
-    def first_is_binary(self) -> bool:
-        """Tell whether the next event is a binary message."""
-        return not self.empty() and self._queue[0].get("bytes") is not None  # type: ignore[attr-defined]
-
-
 class LineProtocol(WebSocketsSansIOProtocol):
     """One connection; also a `proxy.link.DirectSocket`."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         """Prepare; see uvicorn's class."""
         super().__init__(*args, **options)
-        self.queue = self._events = _Events()
+        self._inbox = Inbox()
+        self.queue = cast(Any, self._inbox)
         self.close_timeout = CLOSE_TIMEOUT_S
         self._abort_timer: asyncio.TimerHandle | None = None
         self._unparsed = bytearray()
@@ -199,10 +193,8 @@ class LineProtocol(WebSocketsSansIOProtocol):
 
     def take_now(self) -> bytes | None:
         """Return a message that came; see `DirectSocket.take_now`."""
-        if not self._events.first_is_binary():
-            return None
-        data = bytes(self._events.get_nowait()["bytes"])
-        if self.queue.empty():
+        data = self._inbox.take_binary()
+        if data is not None and self._inbox.empty():
             self.read_paused = False
             if self._next_slice is None:
                 self._parse()
@@ -234,6 +226,10 @@ class LineProtocol(WebSocketsSansIOProtocol):
             message: An ASGI message.
         """
         await super().send(message)
+        if message["type"] == "websocket.accept":
+            # Nobody looks at the handshake again, and its headers take 4 kB.
+            vars(self).pop("request", None)
+            vars(self).pop("response", None)
         if message["type"] == "websocket.close" and self._next_slice is None:
             # The answer to it may be in what was not parsed yet.
             self._parse()
