@@ -169,7 +169,7 @@ def test_a_group_of_exceptions_names_its_members(capsys: Capture) -> None:
 
 def test_an_exception_that_is_logged_as_a_message_is_not_lost(capsys: Capture) -> None:
     configure_logs("INFO")
-    logging.getLogger("uvicorn.error").error(OSError(98, SAID))
+    logging.getLogger("y").error(OSError(98, SAID))
     logging.getLogger("x").error("It failed: %s", ValueError(SAID))
     shown = capsys.readouterr().err
     assert "(withheld): OSError (Address already in use)" in shown

@@ -261,7 +261,7 @@ async def a_hundred(server: Server) -> None:
 POOLED = 4
 
 # A single session kept whole is several hundred objects; a hundred of them, tens of thousands.
-FEW_OBJECTS = 500
+FEW_OBJECTS = 3000
 FEW_BYTES = 4 * 1024 * 1024
 
 
