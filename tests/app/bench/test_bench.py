@@ -77,6 +77,7 @@ async def test_sessions_are_set_up_and_used(tmp_path: Path) -> None:
         "one more takes, ms",
         "texts back in, 99 %, ms",
     )
+    assert "a session's objects, " in measures
 
 
 async def test_voice_conversations_are_held(tmp_path: Path) -> None:

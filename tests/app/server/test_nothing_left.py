@@ -261,7 +261,7 @@ async def a_hundred(server: Server) -> None:
 POOLED = 4
 
 # A single session kept whole is several hundred objects; a hundred of them, tens of thousands.
-FEW_OBJECTS = 3000
+FEW_OBJECTS = 500
 FEW_BYTES = 4 * 1024 * 1024
 
 
@@ -321,5 +321,9 @@ async def test_two_hundred_sessions_leave_nothing(server: Server) -> None:
     first = await settled(server, before)
     await a_hundred(server)
     second = await settled(server, before)
+    if second.objects - first.objects >= FEW_OBJECTS:
+        # A cache that fills up late does so once. What sessions leave behind grows every time.
+        await a_hundred(server)
+        first, second = second, await settled(server, before)
     assert second.objects - first.objects < FEW_OBJECTS
     assert second.resident_bytes - first.resident_bytes < FEW_BYTES
