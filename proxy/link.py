@@ -25,6 +25,9 @@ _NO_STATUS = 1005
 # reads nothing cannot hold the socket open.
 ABORT_EXTENSION = "trunkline.abort"
 
+# The ASGI extension under which a server hands us its connection, see `DirectSocket`.
+DIRECT_EXTENSION = "trunkline.direct"
+
 
 class Link(Protocol):
     """One connection.
@@ -58,6 +61,26 @@ class Link(Protocol):
         """Drop the connection at once, with whatever is unsent."""
 
 
+class DirectSocket(Protocol):
+    """What a server offers beside ASGI, where every message is an object, and a wait, of its own.
+
+    Either method may decline at any time; the message then goes the way that ASGI prescribes. They
+    keep its order and its bounds.
+
+    Source: ours; `app.server.websocket_protocol` says what it saves.
+    """
+
+    def send_now(self, data: bytes) -> bool:
+        """Write a binary message if the peer reads and the connection is open.
+
+        Returns:
+            Whether it was written.
+        """
+
+    def take_now(self) -> bytes | None:
+        """Return the next message if it is there and binary, or None."""
+
+
 class ServerLink:
     """A socket that a Starlette or FastAPI route accepted."""
 
@@ -71,9 +94,12 @@ class ServerLink:
         self._websocket = websocket
         extensions = websocket.scope.get("extensions") or {}
         self._abort: Callable[[], None] | None = extensions.get(ABORT_EXTENSION)
+        self._direct: DirectSocket | None = extensions.get(DIRECT_EXTENSION)
 
     async def send(self, data: bytes) -> None:
         """Write one binary message; see `Link.send`."""
+        if self._direct is not None and self._direct.send_now(data):
+            return
         try:
             await self._websocket.send({"type": "websocket.send", "bytes": data})
         except (WebSocketDisconnect, RuntimeError):
@@ -81,6 +107,10 @@ class ServerLink:
 
     async def receive(self) -> bytes | str:
         """Wait for one message; see `Link.receive`."""
+        if self._direct is not None:
+            taken = self._direct.take_now()
+            if taken is not None:
+                return taken
         try:
             event = await self._websocket.receive()
         except RuntimeError:

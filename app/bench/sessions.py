@@ -111,7 +111,7 @@ def _measures(found: dict[str, dict[Peer, float]], full: int) -> list[Measure]:
             "a session's objects",
             "",
             found["objects"],
-            note="those that a full collection looks at, which is what makes it long",
+            note="those that the collector knows; it looks at all that it did not freeze",
         ),
         Measure(
             f"{full:,} opened, {AT_A_TIME} at a time",

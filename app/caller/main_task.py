@@ -42,6 +42,11 @@ HANG_UP_TIMEOUT_S = 15.0
 GONE_TIMEOUT_S = 2.0
 
 
+# Loading the recogniser and the detector of speech takes a second; many on a machine that is small,
+# or busy.
+SETUP_TIMEOUT_S = 60.0
+
+
 @dataclass(frozen=True)
 class Parts:
     """What a caller has.
@@ -149,6 +154,7 @@ def build_main_task(
             enable_usage_metrics=True,
         ),
         idle_timeout_secs=idle_timeout_s,
+        setup_timeout_secs=SETUP_TIMEOUT_S,
         processor_unusable_policy=ProcessorUnusablePolicy.END,
     )
     return MainTask(worker, aggregators.user(), aggregators.assistant())

@@ -4,7 +4,7 @@ An assistant speaks in bursts of small messages. Each write is a system call and
 does not wait for acknowledgements, a packet; together they cost more than all the rest of a
 message's way. What is written in one turn of the loop goes out at its end in one piece.
 
-Source: measured with `trunkline bench line`; 1,000 small messages cost 13 ms less so.
+Source: measured with `trunkline bench line`; 1,000 texts echoed cost 3 ms less so, of 36.
 """
 
 import asyncio
@@ -92,7 +92,8 @@ class BatchingTransport(asyncio.Transport):
 
     def resume_reading(self) -> None:
         """Take things in again."""
-        self._inner.resume_reading()
+        if not self._inner.is_reading() and not self._inner.is_closing():
+            self._inner.resume_reading()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """Return what is known about the connection; see `asyncio.BaseTransport`."""

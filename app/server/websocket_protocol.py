@@ -17,11 +17,14 @@ from typing import Any, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
+from websockets.protocol import State
 
 from app.server.batching import BatchingTransport
+from app.server.framing import read_messages, whole_frames
+from app.server.inbox import Inbox
 from app.server.token_bucket import TokenBucket
 from proxy.close_codes import CloseCode
-from proxy.link import ABORT_EXTENSION
+from proxy.link import ABORT_EXTENSION, DIRECT_EXTENSION
 
 # A peer answers a close frame in one round trip. Afterwards its socket is dropped with whatever it
 # did not read; an orderly close would wait for it for as long as the kernel retries.
@@ -56,15 +59,23 @@ _HEADERS_TOO_LARGE = b"\r\n".join(
 )
 
 
+# RFC 6455 section 5.2: a final binary frame without a mask, by the length of what it holds.
+_SMALL_HEADS = tuple(bytes((0x82, size)) for size in range(126))
+
+
 class LineProtocol(WebSocketsSansIOProtocol):
-    """One connection."""
+    """One connection; also a `proxy.link.DirectSocket`."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         """Prepare; see uvicorn's class."""
         super().__init__(*args, **options)
+        self._inbox = Inbox()
+        self.queue = cast(Any, self._inbox)
         self.close_timeout = CLOSE_TIMEOUT_S
         self._abort_timer: asyncio.TimerHandle | None = None
         self._unparsed = bytearray()
+        self._small_bytes = min(SLICE_BYTES, self.config.ws_max_size)
+        self._owed = 0  # of a frame that the library has begun to parse
         self._next_slice: asyncio.Handle | None = None
         self._control = TokenBucket(CONTROL_BURST, CONTROL_RATE_HZ, self.loop.time)
         self._frames_seen = 0
@@ -152,8 +163,42 @@ class LineProtocol(WebSocketsSansIOProtocol):
     def send_receive_event_to_app(self) -> None:
         """Pass a whole message on to the application."""
         self._frames_seen += 1
-        if not self._failed:
-            super().send_receive_event_to_app()
+        if self._failed:
+            return
+        if not self.close_sent:
+            # uvicorn would stop the transport now, and start it again when the message is taken.
+            # Mostly that is before anything else comes.
+            self.read_paused = True
+        super().send_receive_event_to_app()
+
+    def send_now(self, data: bytes) -> bool:
+        """Write a binary message; see `DirectSocket.send_now`."""
+        if (
+            self.close_sent
+            or self.disconnected
+            or not self.writable.is_set()
+            or self.conn.state is not State.OPEN
+            or self.conn.extensions
+        ):
+            return False
+        size = len(data)
+        if size < len(_SMALL_HEADS):
+            head = _SMALL_HEADS[size]
+        elif size < 1 << 16:
+            head = b"\x82\x7e" + size.to_bytes(2, "big")
+        else:
+            head = b"\x82\x7f" + size.to_bytes(8, "big")
+        self.transport.write(head + data)
+        return True
+
+    def take_now(self) -> bytes | None:
+        """Return a message that came; see `DirectSocket.take_now`."""
+        data = self._inbox.take_binary()
+        if data is not None and self._inbox.empty():
+            self.read_paused = False
+            if self._next_slice is None:
+                self._parse()
+        return data
 
     async def receive(self) -> Any:
         """Return the next event for the application; what waits behind it is parsed only then."""
@@ -166,9 +211,11 @@ class LineProtocol(WebSocketsSansIOProtocol):
         """Run the application, which may drop the connection at once."""
         extensions = cast(dict[str, Any], self.scope["extensions"])
         extensions[ABORT_EXTENSION] = self.transport.abort
+        extensions[DIRECT_EXTENSION] = self
         try:
             await super().run_asgi()
         finally:
+            extensions.clear()  # they lead back to here, and would wait for the garbage collector
             if not self.disconnected and self._abort_timer is None:
                 self._abort_timer = self.loop.call_later(CLOSE_TIMEOUT_S, self.transport.abort)
 
@@ -179,6 +226,10 @@ class LineProtocol(WebSocketsSansIOProtocol):
             message: An ASGI message.
         """
         await super().send(message)
+        if message["type"] == "websocket.accept":
+            # Nobody looks at the handshake again, and its headers take 4 kB.
+            vars(self).pop("request", None)
+            vars(self).pop("response", None)
         if message["type"] == "websocket.close" and self._next_slice is None:
             # The answer to it may be in what was not parsed yet.
             self._parse()
@@ -190,28 +241,58 @@ class LineProtocol(WebSocketsSansIOProtocol):
     def _parse(self) -> None:
         """Parse until the application has a message to take, or others should get their turn."""
         self._next_slice = None
-        while self._unparsed and not self.read_paused and not self.transport.is_closing():
-            self._parse_slice()
+        while not self.read_paused and not self.transport.is_closing() and self._parse_slice():
             if self._failed:
                 return
             if self._unparsed and self._busy:
                 self._pause_reading()
                 self._next_slice = self.loop.call_soon(self._parse)
                 return
-        if not self._unparsed and not self.read_paused:
+        if not self.read_paused:
             self._resume_reading()
+        elif self._unparsed:
+            # The end of the connection is not to be noticed before what came ahead of it.
+            self._pause_reading()
 
-    def _parse_slice(self) -> None:
-        size = BUSY_SLICE_BYTES if self._busy else SLICE_BYTES
-        piece = bytes(self._unparsed[:size])
-        del self._unparsed[:size]
-        self._frames_seen = 0
-        super().data_received(piece)
-        self._busy = self._frames_seen * SMALL_FRAME_BYTES > size
+    def _parse_slice(self) -> bool:
+        """Parse a few messages; tells whether there was anything to parse."""
+        most = BUSY_SLICE_BYTES if self._busy else SLICE_BYTES
+        self._frames_seen = end = 0
+        if self._owed == 0 and self._plain():
+            end = read_messages(self._unparsed, most, self._small_bytes, self._take_message)
+        if end < min(most, len(self._unparsed)):
+            end = self._parse_others(end, most)
+        else:
+            del self._unparsed[:end]
+        self._busy = self._frames_seen * SMALL_FRAME_BYTES > most
         if self._busy and self.close_sent:
             # It was told to go, and floods instead of answering. The close timer runs.
             self._failed = True
             self._unparsed.clear()
+        return end > 0
+
+    def _parse_others(self, start: int, most: int) -> int:
+        """Let `websockets` parse what is not a small message; gives where it ends."""
+        first = min(self._owed, most - start, len(self._unparsed) - start)
+        self._owed -= first
+        end = start + first
+        if self._owed == 0:
+            end, self._owed = whole_frames(self._unparsed, end, min(most, len(self._unparsed)))
+        piece = bytes(self._unparsed[start:end])
+        del self._unparsed[:end]
+        if piece:
+            super().data_received(piece)
+        return end
+
+    def _plain(self) -> bool:
+        """Tell whether a small message may be read without the library."""
+        open_ = self.conn.state is State.OPEN and not self.close_sent
+        return open_ and not self.frames and not self.conn.extensions
+
+    def _take_message(self, data: bytes) -> None:
+        self._frames_seen += 1
+        self.read_paused = True
+        self.queue.put_nowait({"type": "websocket.receive", "bytes": data})
 
     def _allow_control(self) -> bool:
         self._frames_seen += 1

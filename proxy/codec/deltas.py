@@ -30,7 +30,6 @@ _FLAT = frozenset({str, int, float, bool, type(None)})
 # A date with a zone is written as an extension of this type, a byte that text never holds.
 _MAYBE_TIMESTAMP = b"\xff"
 
-_DICT = frozenset({dict})
 _CONTEXT = Context()
 _MESSAGE = Message()
 
@@ -143,7 +142,8 @@ class ContextReader:
             raise self._mismatch()
         if offer is not None:
             self._offer = offer
-        return _CONTEXT.build(copies + messages, self._offer, _WHERE, BINARY)
+        copies += messages
+        return _CONTEXT.build(copies, self._offer, _WHERE, BINARY)
 
     def _append(self, array: bytes, count: int) -> None:
         body = array[_head_length(array) :]
@@ -189,7 +189,7 @@ class ContextReader:
 
 def _packed(messages: list[Any]) -> bytes:
     """Write messages one after the other."""
-    if not _DICT.issuperset(map(type, messages)):
+    if list(map(type, messages)).count(dict) != len(messages):
         messages = [_specific(message) for message in messages]
     try:
         packed = _ENCODER.encode(messages)

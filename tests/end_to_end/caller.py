@@ -89,7 +89,8 @@ def listen(line: WebSocketProxyClientTask, main: MainTask, runner: WorkerRunner)
         await runner.end(reason="the line is gone")
 
     async def on_connect_failed(_: object, error: Any) -> None:
-        raise SystemExit(str(error))
+        logger.error(f"The caller cannot dial: {error}")
+        await runner.cancel(reason="nobody is there")
 
     def on_turn(_: object, message: Any) -> None:
         if message.content:

@@ -40,8 +40,8 @@ def places(chance: random.Random) -> Iterator[Cut]:
         yield Cut(way, chance.randrange(reach), reset=chance.random() < 0.5)
 
 
-async def converse(caller: CallerProgram) -> None:
-    for turn in range(TURNS):
+async def converse(caller: CallerProgram, turns: int) -> None:
+    for turn in range(turns):
         caller.say(question(turn))
         assert await caller.until(Told.TURN) == answer(turn), f"in turn {turn}"
     caller.say(GOODBYE)
@@ -49,31 +49,31 @@ async def converse(caller: CallerProgram) -> None:
     assert await within(caller.process.wait()) == 0
 
 
-def check(scene: Stage, caller: CallerProgram) -> None:
-    answers = [answer(turn) for turn in range(TURNS)]
+def check(scene: Stage, caller: CallerProgram, turns: int) -> None:
+    answers = [answer(turn) for turn in range(turns)]
     assert caller.told(Told.TURN) == [GREETING, *answers, FAREWELL]
     assert "".join(caller.told(Told.TEXT)).replace(" ", "") == "".join(
         (GREETING, *answers, FAREWELL)
     ).replace(" ", "")
-    looked_up = [{"number": turn} for turn in range(TURNS) if needs_tool(turn)]
+    looked_up = [{"number": turn} for turn in range(turns) if needs_tool(turn)]
     assert caller.told(Told.TOOL) == [*looked_up, {}]
     assert caller.told(Told.GAP) == []
-    assert scene.model.heard() == [*(question(turn) for turn in range(TURNS)), GOODBYE]
+    assert scene.model.heard() == [*(question(turn) for turn in range(turns)), GOODBYE]
     # The greeting, one answer a turn and one after each tool: no turn was heard twice.
-    assert len(scene.model.requests) == 1 + TURNS + 1 + len(looked_up) + 1
+    assert len(scene.model.requests) == 1 + turns + 1 + len(looked_up) + 1
 
 
-@pytest.mark.parametrize("cuts", [0, CUTS])
-async def test_a_conversation_of_ten_minutes_arrives_word_for_word(
-    tmp_path: Path, cuts: int
+@pytest.mark.parametrize(("turns", "cuts"), [(TURNS // 5, 0), (TURNS, CUTS)])
+async def test_a_long_conversation_arrives_word_for_word(
+    tmp_path: Path, turns: int, cuts: int
 ) -> None:
     try:
         async with stage(tmp_path) as scene, scene.calling(tmp_path) as caller:
             assert await caller.until(Told.TURN) == GREETING
             if cuts:
                 scene.network.break_at(places(random.Random(SEED)))
-            await converse(caller)
-            check(scene, caller)
+            await converse(caller, turns)
+            check(scene, caller, turns)
             assert scene.network.cuts == cuts
     except BaseException as error:
         error.add_note(f"cut with END_TO_END_SEED={SEED}")

@@ -36,7 +36,7 @@ from proxy import (
 from proxy.arrival import Arrival, arrive
 from proxy.codec.rules import HOME
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 async def within(awaitable: Any, timeout_s: float = WAIT_S) -> Any:

@@ -2,10 +2,13 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 
 import pytest
+import uvicorn
 from fastapi import FastAPI, WebSocket
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.asyncio.client import connect
 
 from app.loopback import EmbeddedServer, started
@@ -46,12 +49,28 @@ async def fill(link: ServerLink | ClientLink) -> None:
         await within(sending)
 
 
+# Our server's protocol, with its extensions, and uvicorn's, which knows nothing of them.
+PROTOCOLS: dict[str, type[asyncio.Protocol]] = {
+    "ours": LineProtocol,
+    "uvicorn's": WebSocketsSansIOProtocol,
+}
+
+
+@pytest.fixture(params=PROTOCOLS)
+async def pair(request: pytest.FixtureRequest) -> AsyncIterator[Pair]:
+    async with serving(PROTOCOLS[request.param]) as pair:
+        yield pair
+
+
 @pytest.fixture
-async def pair() -> AsyncIterator[Pair]:
-    import socket
+async def droppable() -> AsyncIterator[Pair]:
+    """A server that lets a link drop the connection."""
+    async with serving(LineProtocol) as pair:
+        yield pair
 
-    import uvicorn
 
+@contextlib.asynccontextmanager
+async def serving(protocol: type[asyncio.Protocol]) -> AsyncIterator[Pair]:
     app = FastAPI()
 
     @app.websocket("/ws")
@@ -64,15 +83,15 @@ async def pair() -> AsyncIterator[Pair]:
     listener.bind(("127.0.0.1", 0))
     made = Pair(f"ws://127.0.0.1:{listener.getsockname()[1]}/ws")
     config = uvicorn.Config(
-        app, log_config=None, ws=LineProtocol, lifespan="off", timeout_graceful_shutdown=1
+        app, log_config=None, ws=protocol, lifespan="off", timeout_graceful_shutdown=1
     )
     server = EmbeddedServer(config)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    await started(server, serving)
+    running = asyncio.create_task(server.serve(sockets=[listener]))
+    await started(server, running)
     yield made
     made.release.set()
     server.should_exit = True
-    await serving
+    await running
     listener.close()
 
 
@@ -84,11 +103,64 @@ async def test_messages_cross_both_ways_as_they_are(pair: Pair) -> None:
         assert await within(client.receive()) == b"back"
 
 
-async def test_a_text_message_arrives_as_text(pair: Pair) -> None:
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 4096, 4097, 65_535, 65_536, 1_000_000])
+async def test_messages_of_every_length_cross(pair: Pair, size: int) -> None:
+    data = bytes(range(256)) * (size // 256) + bytes(size % 256)
+    async with pair.dialled() as (client, server):
+        for _ in range(3):
+            await client.send(data)
+            await client.send(b"small")
+        for _ in range(3):
+            assert await within(server.receive()) == data
+            assert await within(server.receive()) == b"small"
+            await server.send(data)
+            assert await within(client.receive()) == data
+
+
+async def test_many_messages_arrive_in_order(pair: Pair) -> None:
+    numbers = [b"%d" % number for number in range(2_000)]
+    async with pair.dialled() as (client, server):
+        for number in numbers:
+            await client.send(number)
+        for number in numbers:
+            assert await within(server.receive()) == number
+            await server.send(number)
+        for number in numbers:
+            assert await within(client.receive()) == number
+
+
+async def test_a_text_message_arrives_as_text_in_its_place(pair: Pair) -> None:
     async with connect(pair.url) as socket:
-        await socket.send("hello")
+        for word in (b"one", "two", b"three"):
+            await socket.send(word)
         server = await within(pair.links.get())
-        assert await within(server.receive()) == "hello"
+        for word in (b"one", "two", b"three"):
+            assert await within(server.receive()) == word
+
+
+async def test_what_came_before_a_close_is_received(pair: Pair) -> None:
+    async with pair.dialled() as (client, server):
+        await client.send(b"one")
+        await client.send(b"two")
+        await client.close(CloseCode.ENDED)
+        assert await within(server.receive()) == b"one"
+        assert await within(server.receive()) == b"two"
+        with pytest.raises(LinkClosedError):
+            await within(server.receive())
+        with pytest.raises(LinkClosedError):
+            await server.send(b"too late")
+
+
+async def test_a_receive_that_was_cancelled_loses_nothing(pair: Pair) -> None:
+    async with pair.dialled() as (client, server):
+        waiting = asyncio.create_task(server.receive())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait({waiting})
+        await client.send(b"one")
+        await client.send(b"two")
+        assert await within(server.receive()) == b"one"
+        assert await within(server.receive()) == b"two"
 
 
 async def test_a_close_arrives_with_its_code_and_reason(pair: Pair) -> None:
@@ -112,8 +184,8 @@ async def test_a_close_arrives_with_its_code_and_reason(pair: Pair) -> None:
             await within(server.receive())
 
 
-async def test_a_lost_connection_is_abnormal(pair: Pair) -> None:
-    async with pair.dialled() as (client, server):
+async def test_a_lost_connection_is_abnormal(droppable: Pair) -> None:
+    async with droppable.dialled() as (client, server):
         server.abort()
         with pytest.raises(LinkClosedError) as closed:
             await within(client.receive())
@@ -123,16 +195,18 @@ async def test_a_lost_connection_is_abnormal(pair: Pair) -> None:
 
 
 async def test_a_send_to_a_caller_that_reads_nothing_waits_until_the_link_is_dropped(
-    pair: Pair,
+    droppable: Pair,
 ) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", int(pair.url.split(":")[2][:-3]))
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", int(droppable.url.split(":")[2][:-3])
+    )
     writer.write(
         b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
     )
     await within(reader.readuntil(b"\r\n\r\n"))
     writer.transport.pause_reading()  # type: ignore[attr-defined]
-    server = await within(pair.links.get())
+    server = await within(droppable.links.get())
     await fill(server)
     with pytest.raises(LinkClosedError):
         await within(server.receive())

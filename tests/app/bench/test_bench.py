@@ -72,12 +72,14 @@ async def test_sessions_are_set_up_and_used(tmp_path: Path) -> None:
         measures,
         "a session's set-up, ms CPU",
         "a session's memory, kB",
-        "a session's objects, ",
         "20 opened, 32 at a time, a second",
         "longest pause, ms",
         "one more takes, ms",
         "texts back in, 99 %, ms",
     )
+    # Ours may be fewer than before: what starting left behind is collected meanwhile.
+    objects = measures["a session's objects, "]
+    assert objects["ours"] < objects["stock"]
 
 
 async def test_voice_conversations_are_held(tmp_path: Path) -> None:

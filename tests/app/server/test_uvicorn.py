@@ -5,6 +5,7 @@ That the bounds hold is shown over real sockets in test_floods.py.
 
 import asyncio
 import inspect
+import re
 import tomllib
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +16,7 @@ from uvicorn import Config, Server
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
+from websockets.protocol import State
 
 from app.server.http_protocol import DoorProtocol
 from app.server.websocket_protocol import LineProtocol
@@ -56,7 +58,7 @@ def test_every_method_that_we_extend_is_there_with_its_arguments(ours: type, the
     ]
     assert len(extended) >= 6
     for name in extended:
-        if name == "_parse_slice":  # ours, which calls another of theirs
+        if name == "_parse_others":  # ours, which calls another of theirs
             continue
         assert callable(getattr(theirs, name)), name
         if name != "__init__":
@@ -79,10 +81,32 @@ async def test_the_state_that_we_read_and_write_is_there() -> None:
     assert {name: getattr(line, name) for name in expected} == expected
     assert line.queue.empty()
     assert line.conn.close_rcvd is None
+    assert line.conn.state is State.CONNECTING
+    assert line.conn.extensions == []
+    assert line.writable.is_set()
     assert callable(line.conn.fail)
     assert callable(line.stop_keepalive)
     door = H11Protocol(config(), ServerState(), {}, asyncio.get_running_loop())
     assert door.cycle is None
+
+
+def test_no_more_is_asked_of_the_queue_than_ours_can_do() -> None:
+    source = inspect.getsource(WebSocketsSansIOProtocol)
+    assert set(re.findall(r"self\.queue\.(\w+)", source)) == {"put_nowait", "get", "empty"}
+
+
+def test_the_handshake_is_not_looked_at_again() -> None:
+    source = inspect.getsource(WebSocketsSansIOProtocol)
+    users = [
+        name
+        for name, value in vars(WebSocketsSansIOProtocol).items()
+        if inspect.isfunction(value)
+        and re.search(r"self\.(request|response)\b", inspect.getsource(value))
+    ]
+    assert users == ["handle_connect", "send"]
+    accept, _, rest = source.partition('message["type"] == "websocket.accept"')[2].partition("elif")
+    assert "self.response" in accept
+    assert "self.response" not in rest
 
 
 async def test_a_message_pauses_reading_until_the_application_took_it() -> None:
