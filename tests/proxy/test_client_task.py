@@ -63,6 +63,15 @@ async def test_a_caller_that_knows_no_name_takes_what_the_assistant_gives(
         assert (names, [*line.remote]) == ([], ["assistant"])
 
 
+async def test_a_caller_asks_for_our_dialect_and_for_no_compression(server: SmallServer) -> None:
+    line, up = line_to(server.url, active=True), asyncio.Event()
+    line.add_event_handler("on_connected", lambda *_: up.set())
+    async with running(line):
+        await within(up.wait())
+    assert server.headers[0]["sec-websocket-protocol"] == SUBPROTOCOL
+    assert "sec-websocket-extensions" not in server.headers[0]
+
+
 async def test_a_line_dials_once_however_often_it_is_activated(server: SmallServer) -> None:
     line, up = line_to(server.url), asyncio.Event()
     line.add_event_handler("on_connected", lambda *_: up.set())

@@ -181,6 +181,28 @@ async def test_it_waits_for_a_task_that_is_far_behind(bus: DirectBus, listener: 
     await one.stop()
 
 
+async def test_nothing_overtakes_what_waits_for_such_a_task(
+    bus: DirectBus, listener: Listener
+) -> None:
+    other, line = Listener("other"), Line(bus)
+    await bus.subscribe(other)
+    one = delivery_to(line)
+    one.open()
+    listener.free.clear()
+    one.put(for_("assistant", "being handled"))
+    await listener.wait_for(1)
+    for number in range(HIGH_WATER + 2):
+        one.put(for_("assistant", str(number)))
+    await asyncio.sleep(0)  # the last waits for room, and nothing waits behind it
+    handled_bytes = line.handled_bytes
+    one.put(for_("other", "later"))
+    assert line.handled_bytes == handled_bytes
+    listener.free.set()
+    await other.wait_for(HIGH_WATER + 4)  # it looks at everything
+    assert [text_of(message) for message in other.heard[-2:]] == [str(HIGH_WATER + 1), "later"]
+    await one.stop()
+
+
 async def test_the_reader_waits_while_much_waits_here() -> None:
     line = Line()
     one = delivery_to(line)

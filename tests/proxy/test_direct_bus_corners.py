@@ -4,7 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from pipecat.bus.messages import BusJobRequestMessage, BusJobResponseMessage, BusMessage
+from pipecat.bus.messages import (
+    BusJobCancelMessage,
+    BusJobRequestMessage,
+    BusJobResponseMessage,
+    BusMessage,
+)
 from pipecat.pipeline.job_context import JobStatus
 from pipecat.utils.asyncio.task_manager import TaskManager
 
@@ -118,3 +123,18 @@ async def test_nobody_waits_for_a_line_on_a_bus_that_does_not_run(bus: DirectBus
     assert line.heard == []
     await bus.start()
     await line.wait_for(HIGH_WATER + 10)
+
+
+async def test_nobody_waits_to_say_something_urgent_or_for_a_line_that_speaks_itself(
+    bus: DirectBus,
+) -> None:
+    line = Outlet("line")
+    await bus.subscribe(line)
+    line.free.clear()
+    for _ in range(HIGH_WATER + 1):
+        await bus.send(said())
+    urgent = BusJobCancelMessage(source="acme", target="far away", job_id="1")
+    for message in (said(source="line"), urgent):
+        await within(bus.send(message))
+    line.free.set()
+    await line.wait_for(HIGH_WATER + 3)
