@@ -90,7 +90,7 @@ class ContextWriter:
     def _packed(self, messages: list[Any]) -> tuple[bytes, int]:
         """Write messages one after the other, and count those that are known to be objects.
 
-        As long as the bytes of the last conversation still hold, only those behind it are looked at.
+        As long as the bytes of the last one still hold, only those behind it are looked at.
         """
         if self._plain and _are_plain(messages[self._plain :]):
             body = _pack(messages)
