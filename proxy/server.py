@@ -93,6 +93,7 @@ class WebSocketProxyServerTask(LineTask):
 
     connected_event = "on_client_connected"
     disconnected_event = "on_client_disconnected"
+
     def __init__(
         self,
         name: str,
