@@ -1,0 +1,75 @@
+"""What the embedded model says to the caller of the code assistant."""
+
+import json
+
+from agents.script import Call, Reply, Say, Turn, mentions
+
+GREETING = (
+    "Hello. I answer questions about a software project by reading its files. I am a script that "
+    "stands in for a language model. Ask me, for example, what the main module does."
+)
+FAREWELL = "Thank you for asking. Goodbye!"
+THANKS = "You are welcome. What else would you like to know about the project?"
+SORRY = "I am sorry, I could not read the project just now. Please try again."
+
+PHRASES = (
+    "hello",
+    "what does the main module do",
+    "find all todo comments in the project",
+    "find todo comments",
+    "how is error handling implemented",
+    "what dependencies does this project use",
+    "which dependencies does the project have",
+    "explain the test structure",
+    "how are the tests organised",
+    "what files are there",
+    "what is the project about",
+    "tell me more",
+    "show me more",
+    "thank you",
+    "thank you goodbye",
+    "goodbye",
+    "bye bye",
+)
+
+_BYE = ("goodbye", "bye", "bye bye", "good bye", "see you", "farewell", "hang up")
+_HELLO = ("hello", "hi", "hey", "good morning", "good evening")
+_THANKS = ("thank you", "thanks", "no thank you", "nothing")
+
+# A longer sentence with a greeting in it is a question.
+_SHORT = 4
+
+
+def assistant_script(turn: Turn) -> Reply:
+    """Pass questions on, and say what comes back.
+
+    Args:
+        turn: The conversation so far.
+    """
+    answered = turn.tool_that_answered()
+    if answered == "end_conversation":
+        return Say(FAREWELL)
+    if answered == "ask_code":
+        return Say(_answer(turn.last_text))
+    said = turn.user_texts
+    if turn.last_role in ("developer", "system") or not said:
+        return Say(GREETING)
+    text = said[-1]
+    if mentions(text, _BYE):
+        if "end_conversation" in turn.tools:
+            return (Call("end_conversation", {"reason": "The caller said goodbye."}),)
+        return Say(FAREWELL)
+    if len(text.split()) <= _SHORT and mentions(text, _THANKS):
+        return Say(THANKS)
+    if len(text.split()) <= _SHORT and mentions(text, _HELLO):
+        return Say(GREETING)
+    return (Call("ask_code", {"question": text}),)
+
+
+def _answer(result: str) -> str:
+    try:
+        told = json.loads(result)
+    except ValueError:
+        return SORRY
+    answer = told.get("answer") if isinstance(told, dict) else None
+    return answer if isinstance(answer, str) and answer else SORRY
