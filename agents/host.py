@@ -3,7 +3,9 @@
 from typing import Any
 
 from loguru import logger
+from pipecat.frames.frames import Frame, LLMMessagesAppendFrame, LLMSetToolsFrame
 from pipecat.pipeline.pipeline import Pipeline
+from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.llm_service import FunctionCallParams, LLMService
 from pipecat.workers.llm import LLMWorker, LLMWorkerActivationArgs, tool
 
@@ -39,6 +41,22 @@ class Host(LLMWorker):
         )
         given = args if args and args.get("messages") else None
         await super().on_activated(given or greeting.to_dict())
+
+    async def queue_frame(
+        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
+    ) -> None:
+        """Queue a frame; tools and messages reach the conversation whoever interrupts.
+
+        A caller who speaks in the moment of an activation would otherwise talk to a host without
+        tools.
+
+        Args:
+            frame: Any frame.
+            direction: Which way it goes.
+        """
+        if isinstance(frame, LLMSetToolsFrame | LLMMessagesAppendFrame):
+            frame.interruptible = False
+        await super().queue_frame(frame, direction)
 
     @tool
     async def end_conversation(self, params: FunctionCallParams, reason: str) -> None:

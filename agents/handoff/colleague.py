@@ -12,9 +12,15 @@ from agents.host import Host
 
 
 class Colleague(Host):
-    """A host who can hand the conversation to a colleague, and get it back."""
+    """A host who can hand the conversation to a colleague, and get it back.
+
+    What the caller says in the middle of a transfer is answered once, by the colleague, who begins
+    with the whole conversation.
+    """
 
     _leaving = False
+    # What the one before said in handing over; None once the conversation has it.
+    _awaited: object = None
 
     async def transfer(self, params: FunctionCallParams, colleague: str, reason: str) -> None:
         """Announce a transfer, and activate the colleague once that was said.
@@ -44,15 +50,18 @@ class Colleague(Host):
     async def queue_frame(
         self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
     ) -> None:
-        """Queue a frame, unless it asks something that the colleague will answer.
+        """Queue a frame, unless it asks something that will be answered with the transfer.
 
         Args:
             frame: Any frame.
             direction: Which way it goes.
         """
-        if self._leaving and isinstance(frame, LLMContextFrame) and _asks(frame):
-            # The colleague begins with the whole conversation, this question too.
-            return
+        if isinstance(frame, LLMContextFrame):
+            if self._leaving and _asks(frame):
+                return
+            if self._awaited is not None and self._awaited not in frame.context.messages:
+                return
+            self._awaited = None
         await super().queue_frame(frame, direction)
 
     async def on_activated(self, args: dict[str, Any] | None) -> None:
@@ -62,6 +71,8 @@ class Colleague(Host):
             args: What the activation carried.
         """
         self._leaving = False
+        given = args.get("messages") if args else None
+        self._awaited = given[-1] if given else None
         await super().on_activated(args)
 
 

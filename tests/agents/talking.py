@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from agents import Assistants, Recipe
 from app.caller.assistants import AssistantSide, LocalAssistant, RemoteAssistant
@@ -140,10 +141,10 @@ class Talk:
 
 
 @contextlib.asynccontextmanager
-async def talking(side: AssistantSide, *, may_interrupt: bool = False) -> AsyncIterator[Talk]:
+async def talking(side: AssistantSide, **options: Any) -> AsyncIterator[Talk]:
     """Talk to an assistant while the block runs, then hang up unless it does so first."""
     talk = Talk()
-    conversation = TypedConversation(side, talk, may_interrupt=may_interrupt)
+    conversation = TypedConversation(side, talk, **{"may_interrupt": False, **options})
     holding = asyncio.create_task(conversation.hold(talk.lines()))
     try:
         yield talk
