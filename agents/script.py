@@ -69,6 +69,14 @@ class Turn:
         said = (text_of(each) for each in self.messages if each.get("role") == "assistant")
         return [text for text in said if text]
 
+    @property
+    def since_user(self) -> "Turn":
+        """What came after the user spoke last; everything if the user has not spoken."""
+        for place in range(len(self.messages), 0, -1):
+            if self.messages[place - 1].get("role") == "user":
+                return Turn(self.messages[place:], self.tools)
+        return self
+
     def tool_that_answered(self) -> str | None:
         """Return the name of the tool whose result is the last message, or None."""
         if self.last_role != "tool":

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from agents import Call, Say, Script, Turn
+from agents import Call, Reply, Say, Script, Turn
 
 KEY = "sk-emulated"
 MODELS = ("gpt-emulated", "gpt-emulated-mini")
@@ -68,7 +68,13 @@ class OpenAIEmulator:
             return _error(429, "Rate limit reached.", "rate_limit_exceeded")
         if "[hang]" in said:
             await self._hang(request)
+        if not body.get("stream"):
+            return JSONResponse(_completion(body, self._reply(body)))
         return StreamingResponse(self._stream(body, said), media_type="text/event-stream")
+
+    def _reply(self, body: dict[str, Any]) -> Reply:
+        tools = frozenset(tool["function"]["name"] for tool in body.get("tools") or ())
+        return self._script(Turn(body["messages"], tools))
 
     async def _hang(self, request: Request) -> None:
         """Answer nothing until released, or until the client gives up."""
@@ -103,8 +109,7 @@ class OpenAIEmulator:
             yield event({}, "stop")
             yield "data: [DONE]\n\n"
             return
-        tools = frozenset(tool["function"]["name"] for tool in body.get("tools") or ())
-        reply = self._script(Turn(body["messages"], tools))
+        reply = self._reply(body)
         if isinstance(reply, Say):
             for index, word in enumerate(reply.text.split(" ")):
                 if "[break]" in said and index == 2:
@@ -123,6 +128,16 @@ class OpenAIEmulator:
             usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
             yield f"data: {json.dumps({**head, 'choices': [], 'usage': usage})}\n\n"
         yield "data: [DONE]\n\n"
+
+
+def _completion(body: dict[str, Any], reply: Reply) -> dict[str, Any]:
+    """Answer in one piece, in words."""
+    assert isinstance(reply, Say)
+    message = {"role": "assistant", "content": reply.text, "refusal": None}
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+    head = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": body["model"]}
+    return {**head, "choices": [choice], "usage": usage}
 
 
 async def _disconnected(request: Request) -> bool:
