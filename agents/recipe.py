@@ -39,6 +39,7 @@ class Recipe:
             taught is taught these.
         scripts: What the embedded language model says, by task.
         frames: Frame types that callers may send beyond the default.
+        speaks: Whether its tasks send sound, in voices of their own; callers then bring none.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Recipe:
     phrases: tuple[str, ...] = ()
     scripts: Mapping[str, Script] = field(default_factory=dict)
     frames: tuple[type[Frame], ...] = ()
+    speaks: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a recipe that no caller could reach.
@@ -125,6 +127,7 @@ def assistant(
     phrases: Sequence[str] = (),
     scripts: Mapping[str, Script] | None = None,
     frames: Sequence[type[Frame]] = (),
+    speaks: bool = False,
 ) -> Callable[[Build], Recipe]:
     """Turn a function that builds the tasks of one session into an assistant.
 
@@ -144,6 +147,7 @@ def assistant(
         phrases: What callers say, for recognisers that can be taught.
         scripts: What the embedded language model says, by task.
         frames: Frame types that callers may send beyond the default, for example raw audio.
+        speaks: Whether its tasks send sound, in voices of their own; callers then bring none.
 
     Returns:
         A decorator that gives the `Recipe`.
@@ -158,6 +162,7 @@ def assistant(
             phrases=tuple(phrases),
             scripts=dict(scripts or {}),
             frames=tuple(frames),
+            speaks=speaks,
         )
 
     return decorate

@@ -1,0 +1,204 @@
+"""Every assistant in every placement, typed to and called, from greeting to goodbye.
+
+No key and no network: scripts answer, and the embedded voices speak.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from agents import Recipe
+from agents.acme import acme
+from agents.acme import script as acme_lines
+from agents.debate import ROLES, debate
+from agents.debate import script as debate_lines
+from agents.handoff import handoff
+from agents.handoff import script as handoff_lines
+from agents.handoff_voices import handoff_voices
+from agents.sensor import script as sensor_lines
+from agents.sensor import sensor, sensor_tasks
+from app.caller.call import Call
+from app.caller.transcript import Speaker
+from tests.agents.hearing import likeness, recording
+from tests.agents.stepped_clock import SteppedClock
+from tests.agents.talking import Placement, placed, talking
+from tests.proxy.conversation import within
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One thing that the caller says.
+
+    Attributes:
+        said: What the caller says; nothing for what the assistant says first.
+        heard: What is answered, in order.
+        before: What happens before the caller speaks.
+    """
+
+    said: str | None
+    heard: Sequence[str]
+    before: Callable[[], Awaitable[None]] | None = None
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """An assistant, and a conversation that it holds from greeting to goodbye.
+
+    Attributes:
+        recipe: The assistant.
+        turns: The conversation.
+        tools: The tools that it calls.
+    """
+
+    recipe: Recipe
+    turns: Sequence[Turn]
+    tools: Sequence[str] = field(default_factory=tuple)
+
+
+def of_acme() -> Conversation:
+    turns = [
+        Turn(None, [acme_lines.GREETING]),
+        Turn("how much are the rocket boots?", ["cost $299"]),
+        Turn("and the paint?", ["$49 per can"]),
+        Turn("thank you goodbye", [acme_lines.FAREWELL]),
+    ]
+    return Conversation(acme, turns, ["end_conversation"])
+
+
+def of_handoff(recipe: Recipe) -> Conversation:
+    turns = [
+        Turn(None, ["this is the greeter of Acme."]),
+        Turn("how much is the tornado kit", ["costs $199"]),
+        Turn(
+            "my rocket boots do not start",
+            [handoff_lines.TRANSFER_TO_SUPPORT, handoff_lines.SUPPORT_HERE, "Rocket Boots", "fuel"],
+        ),
+        Turn("how long is the warranty", [handoff_lines.WARRANTY]),
+        Turn(
+            "back to the greeter please",
+            [handoff_lines.TRANSFER_TO_GREETER, handoff_lines.WELCOME_BACK],
+        ),
+        Turn("what do you sell", ["the Rocket Boots for $299"]),
+        Turn("thank you goodbye", ["Thank you for calling Acme."]),
+    ]
+    tools = ["transfer_to_support", "transfer_to_greeter", "end_conversation"]
+    return Conversation(recipe, turns, tools)
+
+
+def of_debate() -> Conversation:
+    first = "cats are better than dogs"
+    turns = [
+        Turn(None, [debate_lines.GREETING]),
+        Turn(f"debate whether {first}", [f"The {role} says: On {first}" for role in ROLES]),
+        Turn(
+            "what about the cost",
+            [
+                words
+                for role in ROLES
+                for words in (f"The {role} says: On the cost", f"what I said on {first}")
+            ],
+        ),
+        Turn("what did the analyst say", ["letters"]),
+        Turn("goodbye", [debate_lines.FAREWELL]),
+    ]
+    return Conversation(debate, turns, ["debate", "debate", "end_conversation"])
+
+
+def of_sensor() -> Conversation:
+    clock = SteppedClock()
+    recipe = replace(sensor, build=lambda session: sensor_tasks(session, clock=clock, seed=1))
+    turns = [
+        Turn(None, [sensor_lines.GREETING]),
+        Turn("what is the temperature", ["the target is 21.0"]),
+        Turn("set it to twenty five degrees", ["The target is now 25.0 degrees."]),
+        Turn("is it stable yet", ["Not yet"]),
+        Turn("is it stable yet", ["Yes, it is stable at 25.0"], lambda: clock.advance(300)),
+        Turn("thank you goodbye", [sensor_lines.FAREWELL]),
+    ]
+    return Conversation(recipe, turns, [*["ask_controller"] * 4, "end_conversation"])
+
+
+TYPED: dict[str, Callable[[], Conversation]] = {
+    "acme": of_acme,
+    "handoff": lambda: of_handoff(handoff),
+    "handoff-voices": lambda: of_handoff(handoff_voices),
+    "debate": of_debate,
+    "sensor": of_sensor,
+}
+
+
+@pytest.mark.parametrize("placement", Placement)
+@pytest.mark.parametrize("name", TYPED)
+async def test_a_typed_conversation(name: str, placement: Placement) -> None:
+    conversation = TYPED[name]()
+    async with (
+        placed(placement, conversation.recipe) as place,
+        talking(place.side(name)) as talk,
+    ):
+        for turn in conversation.turns:
+            if turn.before is not None:
+                await turn.before()
+            if turn.said is not None:
+                await talk.say(turn.said)
+            for words in turn.heard:
+                await talk.hear(words)
+    assert talk.tools_called == conversation.tools
+    assert talk.problems == []
+    assert talk.result is not None
+    assert talk.result.error is None
+    assert talk.result.ended_by_assistant
+
+
+@dataclass(frozen=True)
+class SpokenCall:
+    """A call with recordings.
+
+    Attributes:
+        recipe: The assistant.
+        said: What the caller says.
+        answered: What is among the answers, in order.
+        voices: Sentences, each with the number of the voice that says it.
+    """
+
+    recipe: Recipe
+    said: Sequence[str]
+    answered: Sequence[str]
+    voices: Sequence[tuple[str, int]]
+
+
+CALLED = {
+    "acme": SpokenCall(
+        acme,
+        ("how much are the rocket boots", "thank you goodbye"),
+        ("$299", "Goodbye"),
+        [("The Acme Rocket Boots cost $299.", 0)],
+    ),
+    "handoff-voices": SpokenCall(
+        handoff_voices,
+        ("my rocket boots are broken", "how long is the warranty", "thank you goodbye"),
+        (handoff_lines.TRANSFER_TO_SUPPORT, handoff_lines.WARRANTY, "Goodbye"),
+        [(handoff_lines.TRANSFER_TO_SUPPORT, 0), (handoff_lines.WARRANTY, 1)],
+    ),
+}
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("placement", Placement)
+@pytest.mark.parametrize("name", CALLED)
+async def test_a_recorded_call(name: str, placement: Placement) -> None:
+    wanted = CALLED[name]
+    recordings = [await recording(text) for text in wanted.said]
+    async with placed(placement, wanted.recipe) as place:
+        call = Call(place.side(name), recordings)
+        result = await within(call.hold(place.roles, wanted.recipe.phrases), 250)
+    assert result.error is None
+    assert result.ended_by_assistant
+    assert result.transcript.said_by(Speaker.CALLER) == list(wanted.said)
+    answers = "\n".join(result.transcript.said_by(Speaker.ASSISTANT))
+    places = [answers.find(words) for words in wanted.answered]
+    assert -1 not in places, answers
+    assert places == sorted(places), answers
+    for text, voice in wanted.voices:
+        own = await likeness(result.speaker.heard, text, voice)
+        assert own > 0.8 > await likeness(result.speaker.heard, text, 1 - voice), text
