@@ -52,8 +52,12 @@ class Control:
 
 
 async def usage() -> dict[str, float]:
-    """Tell what this process has used so far."""
-    return {"cpu_s": time.process_time(), "resident_bytes": resident_bytes()}
+    """Tell what this process has used so far, and how long it has waited for a core."""
+    return {
+        "cpu_s": time.process_time(),
+        "waited_s": waited_s(),
+        "resident_bytes": resident_bytes(),
+    }
 
 
 async def settle() -> dict[str, float]:
@@ -63,6 +67,15 @@ async def settle() -> dict[str, float]:
     """
     gc.collect()
     return {**await usage(), "objects": len(gc.get_objects()) + gc.get_freeze_count()}
+
+
+def waited_s() -> float:
+    """Return how long this process could have run and did not, as others had the cores."""
+    try:
+        with open("/proc/self/schedstat", encoding="ascii") as schedstat:
+            return int(schedstat.read().split()[1]) / 1e9
+    except OSError:
+        return 0.0  # elsewhere than on Linux nobody counts it
 
 
 def resident_bytes() -> int:
