@@ -7,14 +7,19 @@ from pipecat.frames.frames import Frame, LLMMessagesAppendFrame, LLMSetToolsFram
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.llm_service import FunctionCallParams, LLMService
-from pipecat.workers.llm import LLMWorker, LLMWorkerActivationArgs, tool
+from pipecat.workers.llm import LLMWorker, tool
+
+from agents.jobs import Jobs
 
 # Every host's tool; scripts call it too.
 END_CONVERSATION = "end_conversation"
 
 
-class Host(LLMWorker):
-    """A task that holds a conversation: greets when it is activated, ends it on goodbye."""
+class Host(Jobs, LLMWorker):
+    """A task that holds a conversation: greets when it is activated, ends it on goodbye.
+
+    Its tools ask others with deadlines, and an interrupted one cancels what it asked; see `Jobs`.
+    """
 
     def __init__(
         self, name: str, llm: LLMService[Any], *, greeting: str, pipeline: Pipeline | None = None
@@ -36,11 +41,10 @@ class Host(LLMWorker):
         Args:
             args: What the activation carried.
         """
-        greeting = LLMWorkerActivationArgs(
-            messages=[{"role": "developer", "content": self._greeting}]
-        )
-        given = args if args and args.get("messages") else None
-        await super().on_activated(given or greeting.to_dict())
+        given = args or {}
+        if not given.get("messages"):
+            given = {**given, "messages": [{"role": "developer", "content": self._greeting}]}
+        await super().on_activated(given)
 
     async def queue_frame(
         self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM

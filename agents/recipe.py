@@ -135,7 +135,8 @@ def assistant(
 
         @assistant("acme", exports=("assistant",))
         def acme(session: SessionContext) -> Sequence[BaseWorker]:
-            return [AcmeAssistant(session.services.llm("assistant", instruction=PROMPT))]
+            llm = session.services.llm("assistant", instruction=PROMPT)
+            return [Host("assistant", llm, greeting=GREETING)]
 
     A recipe that has something to wait for is a coroutine function. A plain function is given a
     thread, so that it may take its time, and finds no event loop there.

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from dotenv import dotenv_values
-from loguru import logger
 from pipecat.pipeline.job_context import JobError, JobParams
 from pipecat.services.llm_service import FunctionCallParams, LLMService
 from pipecat.workers.base_worker import BaseWorker
-from pipecat.workers.llm import LLMWorker, LLMWorkerActivationArgs, tool
+from pipecat.workers.llm import tool
 
 from agents.code.claude import ClaudeDriver
 from agents.code.driver import INSTRUCTION as READER_INSTRUCTION
@@ -26,7 +25,7 @@ from agents.code.tools import Toolbox
 from agents.code.voice_script import PHRASES, assistant_script
 from agents.code.worker import ASK, NAME, CodeWorker
 from agents.errors import RecipeError
-from agents.jobs import Jobs
+from agents.host import Host
 from agents.recipe import assistant
 from agents.session import SessionContext
 
@@ -46,7 +45,7 @@ ASK_TIMEOUT_S = 60.0
 APOLOGY = "The project could not be read just now. Apologise, and offer to try again."
 
 
-class CodeAssistant(Jobs, LLMWorker):
+class CodeAssistant(Host):
     """Talks with the caller, and passes questions on."""
 
     def __init__(self, llm: LLMService[Any]) -> None:
@@ -55,17 +54,7 @@ class CodeAssistant(Jobs, LLMWorker):
         Args:
             llm: The model, with `INSTRUCTION` as its prompt.
         """
-        super().__init__("assistant", llm=llm, bridged=())
-
-    async def on_activated(self, args: dict[str, Any] | None) -> None:
-        """Greet, unless the caller brought messages of its own.
-
-        Args:
-            args: What the activation carried.
-        """
-        greeting = {"role": "developer", "content": GREETING}
-        given = args if args and args.get("messages") else None
-        await super().on_activated(given or LLMWorkerActivationArgs(messages=[greeting]).to_dict())
+        super().__init__("assistant", llm, greeting=GREETING)
 
     @tool
     async def ask_code(self, params: FunctionCallParams, question: str) -> None:
@@ -83,18 +72,6 @@ class CodeAssistant(Jobs, LLMWorker):
             await params.result_callback({"error": APOLOGY})
         else:
             await params.result_callback(reading.response)
-
-    @tool
-    async def end_conversation(self, params: FunctionCallParams, reason: str) -> None:
-        """End the conversation when the user says goodbye.
-
-        Args:
-            params: What the model service passes with every call.
-            reason (str): Why the conversation is ending.
-        """
-        logger.info(f"Task '{self.name}': the caller says goodbye")
-        await params.result_callback({"status": "ending", "next": "say goodbye in one sentence"})
-        await self.end(reason="goodbye")
 
 
 @assistant(

@@ -1,21 +1,20 @@
 """One side of a debate: a task without a pipeline, with a model and a conversation of its own."""
 
-import asyncio
 from typing import Any
 
-from loguru import logger
 from pipecat.bus.messages import BusJobRequestMessage
 from pipecat.pipeline.job_context import JobStatus
 from pipecat.pipeline.job_decorator import job
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.services.llm_service import LLMService
-from pipecat.workers.base_worker import BaseWorker
+
+from agents.jobs import Jobs
 
 # The job that a debater does: a topic in, `{"text": ...}` out.
 ARGUE = "argue"
 
 
-class Debater(BaseWorker):
+class Debater(Jobs):
     """Argues on one topic after the other, and remembers.
 
     Attributes:
@@ -41,19 +40,14 @@ class Debater(BaseWorker):
             message: The request; its payload has the `topic`.
         """
         topic = str((message.payload or {}).get("topic", ""))
-        before = list(self.context.messages)
-        self.context.add_message({"role": "user", "content": f"The topic: {topic}"})
-        try:
-            text = await self._llm.run_inference(self.context)
-        except asyncio.CancelledError:
-            self.context.set_messages(before)
-            raise
-        except Exception as error:
-            logger.error(f"Task '{self.name}' has no argument ({type(error).__name__})")
-            text = None
+        asked = LLMContext([*self.context.messages, _said("user", f"The topic: {topic}")])
+        text = await self._llm.run_inference(asked)
         if not text:
-            self.context.set_messages(before)
             await self.send_job_response(message.job_id, status=JobStatus.FAILED)
             return
-        self.context.add_message({"role": "assistant", "content": text})
+        self.context.set_messages([*asked.messages, _said("assistant", text)])
         await self.send_job_response(message.job_id, {"text": text})
+
+
+def _said(role: str, text: str) -> Any:
+    return {"role": role, "content": text}

@@ -9,7 +9,7 @@ import random
 from collections.abc import Sequence
 
 from loguru import logger
-from pipecat.pipeline.job_context import JobError, JobGroupError, JobParams
+from pipecat.pipeline.job_context import JobError, JobParams
 from pipecat.services.llm_service import FunctionCallParams
 from pipecat.workers.base_worker import BaseWorker
 from pipecat.workers.llm import tool
@@ -40,8 +40,9 @@ CONTROLLER_INSTRUCTION = (
     "is covered in a second; faster means twice as much."
 )
 
-# Questions wait for those before them.
-ASK_TIMEOUT_S = 120.0
+# Several rounds of a model that calls tools, each with a deadline of its own; and a question waits
+# for those before it.
+ASK_TIMEOUT_S = 60.0
 
 # What the model hears when there is no answer.
 NO_ANSWER = "The controller could not answer. Say so, and ask the user to try again."
@@ -63,7 +64,7 @@ class Voice(Host):
             async with self.job(CONTROLLER, params=asked) as job:
                 pass
             answer = job.response.get("answer")
-        except (JobError, JobGroupError) as error:
+        except JobError as error:
             logger.warning(f"Task '{self.name}': the controller did not answer: {error}")
             answer = None
         await params.result_callback({"answer": answer} if answer else {"problem": NO_ANSWER})

@@ -4,11 +4,9 @@ import asyncio
 from dataclasses import asdict
 from typing import Any
 
-from loguru import logger
 from pipecat.adapters.llm.schemas.tools_schema import ToolsSchema
 from pipecat.bus.messages import BusJobRequestMessage
 from pipecat.frames.frames import InterruptionFrame, LLMMessagesAppendFrame
-from pipecat.pipeline.job_context import JobStatus
 from pipecat.pipeline.job_decorator import job
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineWorker
@@ -20,6 +18,7 @@ from pipecat.processors.aggregators.llm_response_universal import (
 from pipecat.services.llm_service import FunctionCallParams, LLMService
 from pipecat.turns.user_turn_strategies import ExternalUserTurnStrategies
 
+from agents.jobs import Jobs
 from agents.sensor.answers import Answers
 from agents.sensor.processors import Clock, SensorReader, SensorStats
 from agents.sensor.thermometer import Thermometer
@@ -29,11 +28,8 @@ CONTROLLER = "controller"
 # The job that the controller does: a question in, `{"answer": ...}` out.
 ASK = "ask"
 
-# Several rounds of a model that calls tools; each has a deadline of its own.
-ANSWER_TIMEOUT_S = 60.0
 
-
-class Controller(PipelineWorker):
+class Controller(Jobs, PipelineWorker):
     """Owns the thermometer, and answers questions about it, one after the other.
 
     A plain pipeline: it is not bridged, and is reached by jobs alone. Questions that come while one
@@ -85,15 +81,10 @@ class Controller(PipelineWorker):
         expected = self._answers.expect()
         await self.queue_frame(frame)
         try:
-            answer = await asyncio.wait_for(expected, ANSWER_TIMEOUT_S)
+            answer = await expected
         except asyncio.CancelledError:
             await self.queue_frame(InterruptionFrame())
             raise
-        except TimeoutError:
-            logger.error(f"Task '{self.name}' has no answer after {ANSWER_TIMEOUT_S:g} s")
-            await self.queue_frame(InterruptionFrame())
-            await self.send_job_response(message.job_id, status=JobStatus.FAILED)
-            return
         await self.send_job_response(message.job_id, {"answer": answer})
 
     async def read_temperature(self, params: FunctionCallParams) -> None:
