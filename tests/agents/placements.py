@@ -170,7 +170,8 @@ async def placed(
             behind = "" if placement == TO_ASSISTANT else CALLER_SUFFIX
             theirs = server.runners[0]
             asking = runner if placement == TO_ASSISTANT else theirs
-            await known(asking, [name + behind for name in names])
+            if not stock:
+                await known(asking, [name + behind for name in names])
             yield Place(asker, behind, relay, server, [runner, theirs])
 
 
