@@ -213,9 +213,10 @@ class Jobs(Asking):
     ) -> None:
         if lock is None and getattr(handler, "job_sequential", False):
             lock = self._job_locks.setdefault(_DEFAULT, asyncio.Lock())
-        held = self._held[job_id]
+        held = self._held.get(job_id)
         try:
-            await self._work(held, handler, lock)
+            if held is not None:  # else it was answered before it began
+                await self._work(held, handler, lock)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or task.cancelling():
@@ -256,6 +257,8 @@ class Jobs(Asking):
 
     async def _cancel_job(self, held: Held, reason: str | None) -> None:
         job_id = held.request.job_id
+        if held.given_up:
+            return  # the deadline was faster, and its clean-up is at work
         task = self._job_handler_tasks.get(job_id)
         if task is not None:
             await self.cancel_task(task, timeout=CLEAN_UP_TIMEOUT_S)
@@ -266,6 +269,7 @@ class Jobs(Asking):
     async def _give_up(self, held: Held, reason: str | None) -> None:
         """Cancel what a job asked of others, and let the recipe clean up."""
         request = held.request
+        held.given_up = True
         cancel = BusJobCancelMessage(
             source=request.source, target=self.name, job_id=request.job_id, reason=reason
         )
