@@ -33,7 +33,7 @@ PHRASES = (
     "what dependencies does this project use",
     "which dependencies does the project have",
     "explain the test structure",
-    "how are the tests organised",
+    "how are the tests organized",
     "what files are there",
     "what is the project about",
     "tell me more",

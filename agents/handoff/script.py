@@ -33,7 +33,7 @@ PHRASES = (
     "how long is the warranty",
     "can i return the boots",
     "can you repair it",
-    "back to the greeter please",
+    "back to reception please",
     "thank you",
     "thank you goodbye",
     "goodbye",
@@ -168,7 +168,7 @@ def _greeter_answer(turn: Turn, text: str) -> Reply:
         return goodbye(turn, FAREWELL)
     if mentions(text, _WANTS_SUPPORT) and TO_SUPPORT in turn.tools:
         return (Call(TO_SUPPORT, {"reason": f"The caller said: {text}"}),)
-    if mentions(text, (*HELLO, "greeter")):
+    if mentions(text, (*HELLO, "greeter", "reception")):
         return Say(GREETING)
     about = _greeter_facts(text)
     if about is None and mentions(text, _THANKS):
