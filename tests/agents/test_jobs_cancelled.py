@@ -191,10 +191,10 @@ async def test_an_inactive_worker_fails_at_once(placement: str) -> None:
         assert idle.begun.empty()
 
 
-async def test_a_worker_that_has_handed_over_still_hears_of_its_jobs() -> None:
+async def test_a_worker_that_has_handed_over_still_hears_of_its_jobs(placement: str) -> None:
     doer = Doer(handle=hold)
-    async with placed(PLACEMENTS[0], Asker(), doer) as place:
-        await place.asker.request_job("doer")
+    async with placed(placement, Asker(), doer) as place:
+        await place.asker.request_job(place.name("doer"))
         await within(doer.begun.get())
         await place.asker.deactivate_worker("asker")
         doer.go.set()
