@@ -21,6 +21,7 @@ from pipecat.bus.messages import (
     BusMessage,
 )
 from pipecat.pipeline.job_context import JobStatus
+from pipecat.workers.base_worker import BaseWorker
 
 from agents.jobs.asking import TOO_LATE, Asking
 from agents.jobs.deadline import LONGEST_S, Deadline, unstamped
@@ -29,6 +30,7 @@ from agents.jobs.scope import SCOPE, Held, Scope, scope_of
 # What whoever asked is told. Never the text of an exception, which may hold anything.
 FAILED = "the job failed"
 NOT_NOW = "the task cannot be reached"
+NO_HANDLER = "the task does no such job"
 
 # A handler that is cancelled closes what it has open; one that takes longer is left behind.
 CLEAN_UP_TIMEOUT_S = 5.0
@@ -185,6 +187,9 @@ class Jobs(Asking):
         if deadline is not None and deadline.passed:
             await self._refuse(message, TOO_LATE)
             return
+        if not self._does(message.job_name):
+            await self._refuse(message, NO_HANDLER)
+            return
         if message.job_id in self._held:
             logger.warning(f"{self}: asked twice for one job; the first one goes on")
             return
@@ -196,6 +201,13 @@ class Jobs(Asking):
             await super()._handle_job_request(request)
         finally:
             SCOPE.reset(token)
+
+    def _does(self, job_name: str | None) -> bool:
+        """Tell whether anybody here would do a job; Pipecat's own handler does nothing."""
+        if job_name in self._job_handlers or self._event_handlers["on_job_request"].handlers:
+            return True
+        default: object = getattr(self.on_job_request, "__func__", None)
+        return default is not BaseWorker.on_job_request
 
     async def _refuse(self, message: BusJobRequestMessage, why: str) -> None:
         await self.send_bus_message(

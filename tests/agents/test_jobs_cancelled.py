@@ -13,11 +13,12 @@ from pipecat.pipeline.job_context import (
     JobParams,
     JobStatus,
 )
+from pipecat.pipeline.job_decorator import job
 from pipecat.workers.base_worker import BaseWorker
 
-from agents.jobs import REMAINING_S
+from agents.jobs import REMAINING_S, Jobs
 from agents.jobs.asking import TOO_LATE
-from agents.jobs.serving import FAILED, NOT_NOW
+from agents.jobs.serving import FAILED, NO_HANDLER, NOT_NOW
 from tests.agents.placements import PLACEMENTS, Asker, Doer, hold, placed
 from tests.proxy.conversation import within
 
@@ -189,6 +190,37 @@ async def test_an_inactive_worker_fails_at_once(placement: str) -> None:
         with pytest.raises(JobError, match="errored"):
             await within(_ask(place.asker, place.name("idle"), JobParams(timeout=3600)))
         assert idle.begun.empty()
+
+
+class Specialist(Jobs):
+    """Does one thing only."""
+
+    @job(name="fold")
+    async def on_fold(self, message: BusJobRequestMessage) -> None:
+        await self.send_job_response(message.job_id, {"folded": True})
+
+
+@pytest.mark.parametrize("name", ["iron", None])
+async def test_a_job_that_the_worker_does_not_do_fails_at_once(
+    placement: str, name: str | None
+) -> None:
+    async with placed(placement, Asker(), Specialist("doer")) as place:
+        with pytest.raises(JobError):
+            await within(_ask(place.asker, place.name("doer"), JobParams(name=name, timeout=3600)))
+        assert await within(place.asker.told.get()) == ("failed", {"error": NO_HANDLER})
+        await _ask(place.asker, place.name("doer"), JobParams(name="fold"))
+
+
+async def test_an_event_handler_does_jobs_too(placement: str) -> None:
+    worker = Jobs("doer")
+
+    async def on_job_request(worker: Jobs, message: BusJobRequestMessage) -> None:
+        await worker.send_job_response(message.job_id, {"n": 1})
+
+    worker.add_event_handler("on_job_request", on_job_request)
+    async with placed(placement, Asker(), worker) as place:
+        await _ask(place.asker, place.name("doer"), JobParams())
+        assert await within(place.asker.told.get()) == ("completed", {"n": 1})
 
 
 async def test_a_worker_that_has_handed_over_still_hears_of_its_jobs(placement: str) -> None:

@@ -33,7 +33,8 @@ def test_what_is_extended_is_still_there(name: str) -> None:
 def test_a_task_has_what_jobs_keep_in_it() -> None:
     task = Jobs("task")
     assert (task.active_jobs, task.job_groups) == ({}, {})
-    assert (task._job_handler_tasks, task._job_locks) == ({}, {})
+    assert (task._job_handler_tasks, task._job_locks, task._job_handlers) == ({}, {}, {})
+    assert task._event_handlers["on_job_request"].handlers == []
 
 
 async def test_a_plain_task_is_asked_and_finds_one_key_more() -> None:
