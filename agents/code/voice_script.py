@@ -17,8 +17,8 @@ from agents.script import (
 ASK_CODE = "ask_code"
 
 GREETING = (
-    "Hello. I answer questions about a software project by reading its files. I am a script that "
-    "stands in for a language model. Ask me, for example, what the main module does."
+    "Hello. I answer questions about a software project by reading its files. I am only a script. "
+    "What would you like to know?"
 )
 FAREWELL = "Thank you for asking. Goodbye!"
 THANKS = "You are welcome. What else would you like to know about the project?"
