@@ -5,6 +5,7 @@ comes from a script: a function from the conversation so far to a reply. A scrip
 being one, and good enough to hold its assistant's conversation in any order of questions.
 """
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -62,11 +63,64 @@ class Turn:
         """What the user said, the last one last."""
         return [text_of(message) for message in self.messages if message.get("role") == "user"]
 
+    @property
+    def assistant_texts(self) -> list[str]:
+        """What the assistant said, the last one last."""
+        said = (text_of(each) for each in self.messages if each.get("role") == "assistant")
+        return [text for text in said if text]
+
+    @property
+    def since_user(self) -> "Turn":
+        """What came after the user spoke last; everything if the user has not spoken."""
+        for place in range(len(self.messages), 0, -1):
+            if self.messages[place - 1].get("role") == "user":
+                return Turn(self.messages[place:], self.tools)
+        return self
+
     def tool_that_answered(self) -> str | None:
         """Return the name of the tool whose result is the last message, or None."""
         if self.last_role != "tool":
             return None
-        call_id = self.messages[-1].get("tool_call_id")
+        return self._tool_of(self.messages[-1].get("tool_call_id"))
+
+    def tool_calls(self, tool: str) -> list[Call]:
+        """Return the calls of a tool so far, the last one last.
+
+        Args:
+            tool: The tool's name.
+        """
+        return [
+            Call(tool, _parsed(call["function"].get("arguments")) or {})
+            for message in self.messages
+            for call in message.get("tool_calls") or ()
+            if call["function"]["name"] == tool
+        ]
+
+    def results(self, tool: str) -> list[Any]:
+        """Return what a tool has answered so far, the last one last.
+
+        A tool that outlives an interruption may answer in a message of its own, behind what was
+        said meanwhile; one that was cancelled has not answered.
+
+        Args:
+            tool: The tool's name.
+
+        Returns:
+            What the tool gave to its result callback.
+        """
+        found = []
+        for message in self.messages:
+            if message.get("role") not in ("tool", "developer"):
+                continue
+            content = _parsed(text_of(message))
+            call_id = message.get("tool_call_id")
+            if isinstance(content, dict) and content.get("type") == _LATER:
+                call_id, content = content.get("tool_call_id"), _parsed(content.get("result"))
+            if isinstance(content, dict | list) and self._tool_of(call_id) == tool:
+                found.append(content)
+        return found
+
+    def _tool_of(self, call_id: Any) -> str | None:
         for message in reversed(self.messages):
             for call in message.get("tool_calls") or ():
                 if call.get("id") == call_id:
@@ -75,6 +129,18 @@ class Turn:
 
 
 Script = Callable[[Turn], Reply]
+
+# How Pipecat marks what is to come, or has come, of a tool that goes on in the background.
+# Source: pipecat.processors.aggregators.async_tool_messages
+_LATER = "async_tool"
+
+
+def _parsed(text: Any) -> Any:
+    """Return what a text says in JSON; None if it is none."""
+    try:
+        return json.loads(text)
+    except (TypeError, ValueError):
+        return None
 
 
 def text_of(message: Mapping[str, Any]) -> str:
@@ -94,6 +160,13 @@ MAX_LENGTH = 2000
 MAX_WORDS = 100
 
 _WORD = re.compile(r"[a-z0-9']+")
+
+# Every host's tool.
+END_CONVERSATION = "end_conversation"
+
+# What callers of every assistant say.
+BYE = ("goodbye", "bye", "bye bye", "good bye", "see you", "farewell", "hang up")
+HELLO = ("hello", "hi", "hey", "good morning", "good evening")
 
 
 def words_of(text: str) -> list[str]:
@@ -123,3 +196,15 @@ def mentions(text: str, vocabulary: Sequence[str], *, closeness: float = 0.84) -
         if f" {entry} " in joined or (close and get_close_matches(entry, said, 1, closeness)):
             found.append(entry)
     return found
+
+
+def goodbye(turn: Turn, words: str) -> Reply:
+    """End the conversation, or only say farewell where there is no tool for it.
+
+    Args:
+        turn: The conversation so far.
+        words: The farewell.
+    """
+    if END_CONVERSATION in turn.tools:
+        return (Call(END_CONVERSATION, {"reason": "The caller said goodbye."}),)
+    return Say(words)

@@ -24,11 +24,13 @@ class Services(Protocol):
             instruction: The system prompt.
         """
 
-    def tts(self, *, voice: str | None = None) -> "TTSService":
+    def tts(self, *, voice: str | None = None, speaker: int = 0) -> "TTSService":
         """Make a voice.
 
         Args:
-            voice: The voice's name with the configured vendor; None for the configured one.
+            voice: The voice's name with the configured vendor; None for one that is configured.
+            speaker: Which of the configured voices, where an assistant speaks with several: 0 is
+                the first, and others differ from it as far as there are voices.
         """
 
     def stt(self) -> "STTService":

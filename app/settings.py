@@ -60,6 +60,8 @@ class Settings(BaseSettings):
         cartesia_base_url: Another server that speaks Cartesia's HTTP and WebSocket protocols.
         cartesia_model: The model to ask for.
         voice: The voice's id with Cartesia, or its name with the embedded voices.
+        other_voices: The same for the second speaker, the third, and so on, of assistants that
+            speak with several voices.
         daily_api_key: Daily's key, for the Daily transport.
         max_message_bytes: The largest message that a line takes.
         max_waiting_bytes: How much may wait for a caller that reads slowly.
@@ -108,6 +110,7 @@ class Settings(BaseSettings):
     cartesia_model: str | None = None
     daily_api_key: SecretStr | None = _vendor("DAILY_API_KEY")
     voice: str | None = None
+    other_voices: CommaSeparated = ()
 
     max_message_bytes: int = Field(default=4 * 1024 * 1024, ge=64 * 1024, le=2**31)
     max_waiting_bytes: int = Field(default=1024 * 1024, ge=64 * 1024)
@@ -121,7 +124,9 @@ class Settings(BaseSettings):
     drain_timeout_s: float = Field(default=8.0, gt=0)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
-    @field_validator("tokens", "assistant_modules", "allowed_origins", mode="before")
+    @field_validator(
+        "tokens", "assistant_modules", "allowed_origins", "other_voices", mode="before"
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):

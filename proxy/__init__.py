@@ -6,10 +6,11 @@ from proxy.client import WebSocketProxyClientTask
 from proxy.close_codes import CloseCode, may_reconnect
 from proxy.dialect import LineStats
 from proxy.errors import ConnectError, LineError, LinkClosedError, RefusedError
-from proxy.filter import DropReason
+from proxy.filter import CALLER_SUFFIX, DropReason
 from proxy.server import ServerLineOptions, WebSocketProxyServerTask
 
 __all__ = [
+    "CALLER_SUFFIX",
     "CallerBridge",
     "CloseCode",
     "ConnectError",

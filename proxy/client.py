@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from loguru import logger
+from pipecat.registry.types import WorkerReadyData
 
 from proxy.backoff import delays_s
 from proxy.dial import DialOptions, dial, public_url
-from proxy.dialect import Opened, Role
+from proxy.dialect import LineState, Opened, Role
 from proxy.errors import ConnectError, LinkClosedError, RefusedError
 from proxy.filter import FROM_ASSISTANT, Filter
 from proxy.handshake import TrunkOptions
@@ -27,7 +28,9 @@ class WebSocketProxyClientTask(LineTask):
     """Joins this bus to the assistants behind a URL.
 
     Only messages addressed to the remote task cross; only messages addressed to the local task are
-    taken from the line. Frames that the local task's bridge sends cross without an address.
+    taken from the line. Frames that the local task's bridge sends cross without an address. Where
+    several local tasks are named, the assistants can ask each of them, for example one with a tool
+    that must run next to the caller.
     Broadcasts never cross. When the assistant ends the conversation, this side's runner ends.
 
     Event handlers available:
@@ -62,7 +65,7 @@ class WebSocketProxyClientTask(LineTask):
         *,
         url: str,
         remote_task_name: str | Sequence[str] | None = None,
-        local_task_name: str,
+        local_task_name: str | Sequence[str],
         headers: Mapping[str, str] | None = None,
         active: bool = False,
         options: TrunkOptions | None = None,
@@ -74,14 +77,16 @@ class WebSocketProxyClientTask(LineTask):
             url: The server's `ws://` or `wss://` URL.
             remote_task_name: The task at the other end, or several. None to take the names that
                 the other end gives.
-            local_task_name: The task of this side that the other end may address.
+            local_task_name: The task of this side that the other end may address, or several; the
+                first is the one whose frames cross.
             headers: Headers of the handshake, for example `Authorization`. Never logged.
             active: Dial as soon as the task starts, instead of when it is activated.
             options: What this end allows in `trunkline.v1`.
         """
         remote = [remote_task_name] if isinstance(remote_task_name, str) else remote_task_name
+        local = [local_task_name] if isinstance(local_task_name, str) else local_task_name
         filter_ = Filter(
-            exported=(local_task_name,),
+            exported=tuple(local),
             remote=[*(remote or ())],
             inbound_frames=FROM_ASSISTANT,
             reserved=frozenset({name}),
@@ -92,12 +97,38 @@ class WebSocketProxyClientTask(LineTask):
         self._options = options
         self._dialling: asyncio.Task[None] | None = None
         self._unheard_since: float | None = None
+        self._ready: list[str] = []
         self._register_event_handler("on_connect_failed")
 
     @property
     def remote(self) -> Sequence[str]:
         """The assistant's tasks, the one to activate first; empty until they are known."""
         return tuple(self._filter.remote)
+
+    async def start(self) -> None:
+        """Start, and tell the other end of the local tasks as they become ready."""
+        await super().start()
+        await self.watch_workers(*self._filter.exported)
+
+    async def on_worker_ready(self, data: WorkerReadyData) -> None:
+        """Tell the other end that a local task is ready, so that it can be asked.
+
+        Args:
+            data: The ready task.
+        """
+        await super().on_worker_ready(data)
+        self._ready.append(data.worker_name)
+        if self._dialect is not None and self._dialect.state is not LineState.GREETING:
+            await self._announce((data.worker_name,))
+
+    async def _begin(self) -> None:
+        await self._announce(tuple(self._ready))
+        await super()._begin()
+
+    async def _announce(self, names: tuple[str, ...]) -> None:
+        # A stock server has no use for it and would complain.
+        if isinstance(self._dialect, TrunkLine):
+            await self._act(self._dialect.announce(names))
 
     async def on_activated(self, args: dict[str, object] | None) -> None:
         """Dial the server.

@@ -2,7 +2,9 @@
 
 System messages go first, then everything else in order. When more waits than the line can take,
 media goes overboard, oldest first, and is counted: half a second of old sound is worth nothing.
-Everything else is kept until a hard bound.
+Speech is different: a voice makes a sentence faster than anybody can listen, and a sentence with
+holes is worth nothing. It is kept, and whoever sends it waits. Everything else is kept until a hard
+bound.
 """
 
 from collections import deque
@@ -10,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from pipecat.bus.messages import BusFrameMessage, BusMessage, BusSystemMessage
-from pipecat.frames.frames import AudioRawFrame, ImageRawFrame
+from pipecat.frames.frames import AudioRawFrame, ImageRawFrame, TTSAudioRawFrame
 
 _MEDIA = (AudioRawFrame, ImageRawFrame)
 
@@ -24,12 +26,15 @@ class Kind(Enum):
     SYSTEM = auto()  # goes ahead of everything else
     DATA = auto()  # kept, in order
     FRAME = auto()  # kept, in order; may be given up while there is no connection
+    SPEECH = auto()  # the same, and dropped as soon as it was interrupted
     MEDIA = auto()  # dropped, oldest first
 
 
 def kind_of(message: BusMessage) -> Kind:
     """Tell what becomes of a message when the line is too slow for it."""
     if isinstance(message, BusFrameMessage):
+        if isinstance(message.frame, TTSAudioRawFrame):
+            return Kind.SPEECH
         return Kind.MEDIA if isinstance(message.frame, _MEDIA) else Kind.FRAME
     return Kind.SYSTEM if isinstance(message, BusSystemMessage) else Kind.DATA
 
@@ -78,7 +83,7 @@ class Outbox:
     Attributes:
         limits: The bounds.
         size_bytes: What waits now.
-        dropped_media: Media messages dropped so far.
+        dropped_media: Messages with media or speech dropped so far.
     """
 
     limits: OutboxLimits = field(default_factory=OutboxLimits)
@@ -119,7 +124,7 @@ class Outbox:
         self._count += 1
         if kind is Kind.MEDIA:
             self._media.append(waiting)
-        elif kind is Kind.FRAME:
+        elif kind in (Kind.FRAME, Kind.SPEECH):
             self._frames.append(waiting)
         if self._media and self.size_bytes > self.limits.media_bytes:
             self._shed_media(self.limits.media_bytes)
@@ -144,19 +149,23 @@ class Outbox:
                 return waiting
             if waiting.kind is Kind.MEDIA:
                 self._media.popleft()
-            elif waiting.kind is Kind.FRAME:
+            elif waiting.kind in (Kind.FRAME, Kind.SPEECH):
                 self._frames.popleft()
             return self._taken(waiting)
         return None
 
     def drop_media(self) -> int:
-        """Drop all media that waits, because nobody wants to hear it any more.
+        """Drop all media and speech that waits, because nobody wants to hear it any more.
 
         Returns:
             How many messages that were.
         """
         before = self.dropped_media
         self._shed_media(-1)
+        for waiting in self._frames:
+            if waiting.kind is Kind.SPEECH:
+                self._drop(waiting)
+        self._frames = deque(waiting for waiting in self._frames if not waiting.dropped)
         return self.dropped_media - before
 
     def give_up_frames(self) -> int:
@@ -194,9 +203,11 @@ class Outbox:
 
     def _shed_media(self, down_to_bytes: int) -> None:
         while self._media and self.size_bytes > down_to_bytes:
-            oldest = self._media.popleft()
-            self.size_bytes -= len(oldest.data)
-            self._count -= 1
-            self.dropped_media += 1
-            oldest.data = b""
-            oldest.dropped = True
+            self._drop(self._media.popleft())
+
+    def _drop(self, waiting: Waiting) -> None:
+        self.size_bytes -= len(waiting.data)
+        self._count -= 1
+        self.dropped_media += 1
+        waiting.data = b""
+        waiting.dropped = True

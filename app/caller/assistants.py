@@ -12,6 +12,7 @@ from pipecat.workers.runner import WorkerRunner
 
 from agents import AgentsError, Recipe, SessionContext
 from app.addresses import shown_url
+from app.caller.directory import look_up
 from app.caller.main_task import MAIN_NAME
 from app.errors import AppError
 from app.failures import failure_of
@@ -37,6 +38,9 @@ class AssistantSide(Protocol):
         Args:
             frame: A class of frames.
         """
+
+    async def speaks(self) -> bool:
+        """Tell whether the assistant sends sound, so that the caller needs no voice."""
 
     async def join(self, runner: WorkerRunner, main: PipelineWorker) -> None:
         """Add to the runner what joins its main task to the assistant.
@@ -73,6 +77,7 @@ class RemoteAssistant:
         """
         self.error: str | None = None
         self._url = url
+        self._token = token
         self._start_timeout_s = start_timeout_s
         self._line = WebSocketProxyClientTask(
             LINE_NAME,
@@ -87,6 +92,11 @@ class RemoteAssistant:
     def stays(self, frame: type[Frame]) -> bool:
         """Tell whether the assistant does not want such frames; see `AssistantSide.stays`."""
         return self._line.stays(frame)
+
+    async def speaks(self) -> bool:
+        """Ask the server; one that does not tell, as Pipecat's own, hosts none that do."""
+        entry = await look_up(self._url, self._token)
+        return entry is not None and entry.speaks
 
     async def join(self, runner: WorkerRunner, main: PipelineWorker) -> None:
         """Add the line; see `AssistantSide.join`."""
@@ -162,6 +172,10 @@ class LocalAssistant:
     def stays(self, frame: type[Frame]) -> bool:
         """Tell whether the assistant does not want such frames; see `AssistantSide.stays`."""
         return frame in HOME and frame not in self._recipe.frames
+
+    async def speaks(self) -> bool:
+        """Tell what the recipe says."""
+        return self._recipe.speaks
 
     async def join(self, runner: WorkerRunner, main: PipelineWorker) -> None:
         """Add the assistant's tasks; see `AssistantSide.join`.

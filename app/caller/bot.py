@@ -79,7 +79,7 @@ async def hold_conversation(
         Parts(
             input=transport.input(),
             stt=options.roles.stt(options.phrases),
-            tts=options.roles.tts(),
+            tts=None if await side.speaks() else options.roles.tts(),
             output=transport.output(),
         ),
         stays=side.stays,

@@ -104,9 +104,10 @@ class Call:
         """
         runner = WorkerRunner(bus=DirectBus(), handle_sigint=False)
         microphone, speaker = RecordedMicrophone(), RecordingSpeaker()
+        voice = None if await self.side.speaks() else roles.tts()
         main = build_main_task(
             runner.bus,
-            Parts(microphone, roles.stt(phrases), roles.tts(), speaker, (self._watcher,)),
+            Parts(microphone, roles.stt(phrases), voice, speaker, (self._watcher,)),
             stays=self.side.stays,
         )
         main.on_failure = self.on_failure

@@ -25,6 +25,10 @@ from app.errors import AppError
 # What a microphone delivers at a time.
 CHUNK_S = 0.02
 
+# A loudspeaker plays on from its buffer while a piece is this late; a timer alone is late by a
+# millisecond, which between all pieces would be heard as a hum.
+JITTER_S = 0.1
+
 # A recording of a question is a few seconds long; a bound keeps a mistaken file from hours.
 MAX_RECORDING_S = 120.0
 MAX_RECORDING_BYTES = 200_000_000
@@ -171,13 +175,13 @@ class RecordingSpeaker(BaseOutputTransport):
             frame: Audio at the transport's rate.
         """
         now = asyncio.get_running_loop().time()
-        if now > self._next_at:
+        if now > self._next_at + JITTER_S:
             gap_samples = int((now - self._began) * AUDIO_OUT_HZ) - len(self.heard) // 2
             self.heard += bytes(max(0, gap_samples) * 2)
             self._next_at = now
         self.heard += frame.audio
         self._next_at += len(frame.audio) / (2 * AUDIO_OUT_HZ)
-        await asyncio.sleep(self._next_at - now)
+        await asyncio.sleep(max(0.0, self._next_at - now))
         return True
 
     def write_wav(self, path: Path) -> None:

@@ -17,6 +17,7 @@ from pipecat.frames.frames import (
     LLMFullResponseStartFrame,
     LLMMessagesAppendFrame,
     LLMTextFrame,
+    TTSTextFrame,
 )
 from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
@@ -113,9 +114,12 @@ class AnswerWatcher(FrameProcessor):
 
     def _follow(self, frame: Frame) -> None:
         match frame:
-            case LLMTextFrame():
+            case LLMTextFrame() | TTSTextFrame():
+                # The text of an assistant that speaks for itself comes with its sound, in words or
+                # sentences.
+                apart = self._spoke and not frame.includes_inter_frame_spaces
                 self._spoke = self._spoke or bool(frame.text.strip())
-                self._screen.text(frame.text)
+                self._screen.text(f" {frame.text}" if apart else frame.text)
             case LLMFullResponseStartFrame():
                 self.callers_turn.clear()
             case FunctionCallsStartedFrame():
@@ -204,9 +208,14 @@ class TypedConversation:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self.greeting_timeout_s):
                     await watcher.callers_turn.wait()
+        waited = True
         async for line in lines:
             if not line.strip():
                 continue
+            if not (self.may_interrupt or waited):
+                # Whoever took the conversation over may have begun to speak.
+                await self._callers_turn(watcher)
+            waited = False
             if not watcher.callers_turn.is_set():
                 await main.queue_frame(InterruptionFrame())
             watcher.asked()

@@ -7,13 +7,16 @@ from typing import Annotated
 import typer
 
 from app.bench.commands import bench
-from app.cli import app
+from app.cli import app, out
 
 app.add_typer(bench)
 
 AssistantOption = Annotated[
     str | None,
-    typer.Option(help="An assistant in this process, or the one to ask for at the URL."),
+    typer.Option(
+        help="An assistant in this process, for example debate, or the one to ask for at the URL. "
+        "A name that nobody has lists those of this process."
+    ),
 ]
 RemoteOption = Annotated[
     str | None, typer.Option(help="A session server, for example ws://localhost:8765/ws.")
@@ -135,3 +138,19 @@ def demo(
     from app.cli.demo import run_demo
 
     raise typer.Exit(asyncio.run(run_demo(call=call, port=port, bot_port=bot_port)))
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="The assistant's name, and the directory's.")],
+) -> None:
+    """Start a project of your own: an assistant with a tool, a job worker and a test.
+
+    Writes it into a new directory here, and says how to try it.
+    """
+    from app.cli.new import create_project
+
+    directory = create_project(name, Path.cwd())
+    out.print(f"{directory.name} is ready. Try it:\n")
+    for line in (f"cd {directory.name}", "pytest", f"trunkline console --assistant {name}"):
+        out.print(f"    {line}", markup=False)

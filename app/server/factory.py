@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from agents import Assistants
 from app import __version__
+from app.hosted import hosted
 from app.server import docs, routes
 from app.server.door import Door
 from app.server.isolation import contain_exits
@@ -22,8 +23,12 @@ def create_app(settings: Settings, assistants: Assistants) -> FastAPI:
 
     Args:
         settings: The settings.
-        assistants: The assistants to host.
+        assistants: The assistants to host, as far as they may be hosted.
+
+    Raises:
+        SettingsError: If the default assistant may not be.
     """
+    assistants = hosted(settings, assistants)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

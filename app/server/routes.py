@@ -42,12 +42,16 @@ class AssistantInfo(BaseModel):
         description: One line for people.
         tasks: The tasks that a caller may address, the one to activate first.
         phrases: What callers say, for recognisers that can be taught.
+        speaks: Whether its tasks send sound, so that a caller needs no voice.
+        default: Whether it is the one behind `/ws`.
     """
 
     name: str
     description: str
     tasks: list[str]
     phrases: list[str]
+    speaks: bool
+    default: bool
 
 
 class Health(BaseModel):
@@ -86,6 +90,8 @@ async def assistants(
             description=recipe.description,
             tasks=list(recipe.exports),
             phrases=list(recipe.phrases),
+            speaks=recipe.speaks,
+            default=recipe.name == state.settings.default_assistant,
         )
         for recipe in state.assistants.values()
     ]

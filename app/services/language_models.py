@@ -5,13 +5,13 @@ TLS context, and gives up the connections that are open already.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from loguru import logger
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 from openai.types.chat import ChatCompletionChunk
-from pipecat.frames.frames import ErrorFrame
+from pipecat.frames.frames import ErrorFrame, FunctionCallFromLLM
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.services.openai.llm import OpenAILLMService
 from pipecat.utils.errors import ErrorCategory
@@ -33,6 +33,7 @@ class SharedOpenAILLMService(OpenAILLMService):
 
     Where the model does not begin to answer in time, is refused or fails, or breaks off, the caller
     hears `APOLOGY`, an error frame says why, and the next turn is asked as if nothing had happened.
+    An answer with nothing in it is apologised for, too; a refusal is heard in the model's words.
     """
 
     def __init__(self, client: AsyncOpenAI, *, timeout_s: float, **options: Any) -> None:
@@ -47,6 +48,7 @@ class SharedOpenAILLMService(OpenAILLMService):
         self._shared_client = client
         self._timeout_s = timeout_s
         self._has_spoken = False
+        self._has_called = False
         super().__init__(**options)
         self.add_event_handler("on_error", _log_error)
 
@@ -89,6 +91,7 @@ class SharedOpenAILLMService(OpenAILLMService):
                         piece = await anext(pieces)
                 except StopAsyncIteration:
                     return
+                _say_refusal(piece)
                 if _has_content(piece):
                     deadline = asyncio.get_running_loop().time() + self._timeout_s
                 yield piece
@@ -96,14 +99,41 @@ class SharedOpenAILLMService(OpenAILLMService):
             await pieces.aclose()
             await stream.close()
 
+    async def run_inference(self, context: LLMContext, *args: Any, **options: Any) -> str | None:
+        """Ask for an answer outside of the pipeline; see Pipecat's method of that name.
+
+        Args:
+            context: The conversation.
+            *args: What Pipecat's method takes.
+            **options: What Pipecat's method takes.
+
+        Raises:
+            TimeoutError: If the model does not answer in time.
+        """
+        async with asyncio.timeout(self._timeout_s):
+            return await super().run_inference(context, *args, **options)
+
+    async def run_function_calls(self, function_calls: Sequence[FunctionCallFromLLM]) -> None:
+        """Call tools.
+
+        Args:
+            function_calls: What the model asked for and could be understood.
+        """
+        self._has_called = bool(function_calls)
+        await super().run_function_calls(function_calls)
+
     async def _push_llm_text(self, text: str) -> None:
         self._has_spoken = True
         await super()._push_llm_text(text)
 
     async def _process_context(self, context: LLMContext) -> None:
-        self._has_spoken = False
+        self._has_spoken = self._has_called = False
         try:
             await super()._process_context(context)
+            if not (self._has_spoken or self._has_called):
+                # A refusal without words, or a tool call that cannot be read.
+                logger.warning(f"The language model of {self.name} gave an empty answer")
+                await self._push_llm_text(APOLOGY)
         except Exception:
             # What went wrong is reported by whoever called; the caller is not left in silence.
             begun = _BREAKS_OFF if self._has_spoken else ""
@@ -123,6 +153,14 @@ def _category(frame: ErrorFrame) -> str:
     if isinstance(frame.exception, TimeoutError):
         return "no answer in time"
     return frame.category.value if frame.category is not None else "unknown"
+
+
+def _say_refusal(piece: ChatCompletionChunk) -> None:
+    """Let a refusal be heard: its words are the answer."""
+    for choice in piece.choices or ():
+        refusal = getattr(choice.delta, "refusal", None)
+        if refusal and not choice.delta.content:
+            choice.delta.content = refusal
 
 
 def _has_content(piece: ChatCompletionChunk) -> bool:

@@ -93,7 +93,7 @@ async def _probe_deepgram(settings: Settings) -> list[str]:
 
 
 async def probe_voice(settings: Settings) -> list[str]:
-    """Look for the voice, with the vendor or among the embedded ones.
+    """Look for the voices, with the vendor or among the embedded ones.
 
     Args:
         settings: The settings.
@@ -105,7 +105,8 @@ async def probe_voice(settings: Settings) -> list[str]:
         MissingExtraError: If the package of the voices is not installed.
     """
     default = DEFAULT_CARTESIA_VOICE if settings.tts_vendor == "cartesia" else None
-    wanted = settings.voice or default
+    wanted = [("voice", settings.voice or default)]
+    wanted += [("other_voices", voice) for voice in settings.other_voices]
     try:
         async with asyncio.timeout(PROBE_TIMEOUT_S):
             voices = await list_voices(settings)
@@ -115,11 +116,12 @@ async def probe_voice(settings: Settings) -> list[str]:
         return [str(error)]
     except TimeoutError:
         return [f"{settings.tts_vendor} did not list its voices within {PROBE_TIMEOUT_S:g} s"]
-    if wanted is None or wanted in {voice.id for voice in voices}:
-        return []
+    known = {None, *(voice.id for voice in voices)}
     return [
-        f"{variable_of('voice')}: {settings.tts_vendor} has no voice {wanted!r}; "
+        f"{variable_of(field)}: {settings.tts_vendor} has no voice {voice!r}; "
         "`trunkline voices` lists them"
+        for field, voice in wanted
+        if voice not in known
     ]
 
 

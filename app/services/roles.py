@@ -16,6 +16,7 @@ from app.embedded.chat_endpoint import ChatEndpoint
 from app.errors import MissingExtraError
 from app.loopback import LoopbackServer
 from app.services import vendors
+from app.services.voices import voice_of
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -74,17 +75,21 @@ class Roles:
         models = self._language_models()
         return models.make(instruction=instruction, model=script if embedded else None)
 
-    def tts(self, *, voice: str | None = None) -> TTSService:
+    def tts(self, *, voice: str | None = None, speaker: int = 0) -> TTSService:
         """Make a voice.
 
         Args:
-            voice: The voice's id or name; None for the configured one.
+            voice: The voice's id or name; None for one that is configured.
+            speaker: Which of those.
         """
         if self.settings.tts_vendor == "cartesia":
-            return vendors.cartesia_tts(self.settings, voice)
+            chosen = voice or voice_of(self.settings, speaker, vendors.CARTESIA_VOICES)
+            return vendors.cartesia_tts(self.settings, chosen)
         from app.embedded.tts import EmbeddedTTSService
+        from app.embedded.voices import find_voice
 
-        service = EmbeddedTTSService(voice=voice or self.settings.voice)
+        voice = voice or voice_of(self.settings, speaker, find_voice().voices)
+        service = EmbeddedTTSService(voice=voice)
         self._announce("the voice")
         return service
 
@@ -161,9 +166,9 @@ class ConfiguredServices:
         """Make a language model service; see `agents.Services.llm`."""
         return self._roles.llm(script=f"{self._recipe.name}/{task}", instruction=instruction)
 
-    def tts(self, *, voice: str | None = None) -> TTSService:
+    def tts(self, *, voice: str | None = None, speaker: int = 0) -> TTSService:
         """Make a voice; see `agents.Services.tts`."""
-        return self._roles.tts(voice=voice)
+        return self._roles.tts(voice=voice, speaker=speaker)
 
     def stt(self) -> STTService:
         """Make a recogniser; see `agents.Services.stt`."""

@@ -14,6 +14,9 @@ from app.settings import Settings
 # Cartesia's "Jacqueline", the voice of Pipecat's examples.
 DEFAULT_CARTESIA_VOICE = "9626c31c-bec5-4cca-baa8-f8ba9e84c8bc"
 
+# And "Blake", for who speaks second.
+CARTESIA_VOICES = (DEFAULT_CARTESIA_VOICE, "a167e0f3-df7e-4d52-a9c3-f949145efdab")
+
 _CARTESIA_HTTP = "https://api.cartesia.ai"
 
 
@@ -40,12 +43,12 @@ def deepgram_stt(settings: Settings) -> STTService:
     )
 
 
-def cartesia_tts(settings: Settings, voice: str | None) -> TTSService:
+def cartesia_tts(settings: Settings, voice: str) -> TTSService:
     """Make Cartesia's voice.
 
     Args:
         settings: The settings.
-        voice: A voice's id, or None for the configured one.
+        voice: A voice's id.
 
     Raises:
         MissingExtraError: If its package is not installed.
@@ -57,7 +60,7 @@ def cartesia_tts(settings: Settings, voice: str | None) -> TTSService:
         raise MissingExtraError("Cartesia's package", "cartesia") from None
     if settings.cartesia_api_key is None:
         raise SettingsError("CARTESIA_API_KEY is not set")
-    options = CartesiaTTSService.Settings(voice=voice or settings.voice or DEFAULT_CARTESIA_VOICE)
+    options = CartesiaTTSService.Settings(voice=voice)
     if settings.cartesia_model:
         options.model = settings.cartesia_model
     return CartesiaTTSService(

@@ -1,5 +1,6 @@
 """Which voices the configured text-to-speech has."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.addresses import is_loopback
@@ -25,6 +26,19 @@ class VoiceInfo:
     name: str
     language: str
     description: str = ""
+
+
+def voice_of(settings: Settings, speaker: int, known: Sequence[str]) -> str:
+    """Return the voice of a speaker: the configured one, or one that nobody has yet.
+
+    Args:
+        settings: The settings.
+        speaker: Which one, counted from 0.
+        known: Voices of the vendor, the one to begin with first; at least one.
+    """
+    chosen = [settings.voice or known[0], *settings.other_voices]
+    voices = [*chosen, *(voice for voice in known if voice not in chosen)]
+    return voices[speaker % len(voices)]
 
 
 async def list_voices(settings: Settings) -> list[VoiceInfo]:

@@ -142,8 +142,19 @@ class DirectBus(WorkerBus):
                 full = name
         if full is not None:
             raise BusOverflowError(f"{full} is {MAX_WAITING} messages behind")
-        if isinstance(message, BusJobRequestMessage) and self._nobody_is(target):
+        if isinstance(message, BusJobRequestMessage) and target and not self.reaches(target):
             self.hand(failure(message, UNREACHABLE))
+
+    def reaches(self, name: str) -> bool:
+        """Tell whether somebody has this name, here or behind a line; ready or not.
+
+        Args:
+            name: Any name.
+        """
+        if name in self._mailboxes:
+            return True
+        outlets = (mailbox.outlet for mailbox in self._outlets)
+        return any(outlet is not None and outlet.claims(name) for outlet in outlets)
 
     def has_room(self, target: str | None) -> bool:
         """Tell whether a subscriber is not far behind.
@@ -187,12 +198,6 @@ class DirectBus(WorkerBus):
             return False
         target = message.target
         return target is None or (mailbox.outlet is not None and mailbox.outlet.claims(target))
-
-    def _nobody_is(self, target: str | None) -> bool:
-        if target is None or target in self._mailboxes:
-            return False
-        outlets = (mailbox.outlet for mailbox in self._outlets)
-        return not any(outlet is not None and outlet.claims(target) for outlet in outlets)
 
     def _start(self, mailbox: Mailbox, lane: Lane) -> None:
         lane.task = self.create_task(

@@ -9,7 +9,7 @@ class NoServices:
     def llm(self, task: str, *, instruction: str) -> Any:
         raise AssertionError("this recipe has no language model")
 
-    def tts(self, *, voice: str | None = None) -> Any:
+    def tts(self, *, voice: str | None = None, speaker: int = 0) -> Any:
         raise AssertionError("this recipe has no voice")
 
     def stt(self) -> Any:

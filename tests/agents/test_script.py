@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+from pipecat.processors.aggregators import async_tool_messages
 
 from agents import Turn
 from agents.script import MAX_LENGTH, MAX_WORDS, mentions, text_of, words_of
@@ -33,6 +34,36 @@ def test_a_turn_knows_which_tool_answered() -> None:
     ]
     assert Turn(messages).tool_that_answered() == "look"
     assert Turn(messages[1:]).tool_that_answered() is None
+
+
+def call(call_id: str, tool: str, arguments: str = "{}") -> dict[str, Any]:
+    function = {"name": tool, "arguments": arguments}
+    return {"role": "assistant", "tool_calls": [{"id": call_id, "function": function}]}
+
+
+def test_a_turn_knows_what_tools_were_called_with_and_what_they_answered() -> None:
+    later = async_tool_messages.build_started_message("c2")
+    finished = async_tool_messages.build_final_result_message("c2", '{"found": 2}')
+    cancelled = async_tool_messages.build_cancelled_message("c3")
+    messages: list[Any] = [
+        call("c1", "look", '{"at": "this"}'),
+        {"role": "tool", "tool_call_id": "c1", "content": '{"found": 1}'},
+        {"role": "assistant", "content": "I found it."},
+        call("c2", "look", "not JSON"),
+        later,
+        call("c3", "look"),
+        async_tool_messages.build_started_message("c3"),
+        call("c4", "listen"),
+        {"role": "tool", "tool_call_id": "c4", "content": "IN_PROGRESS"},
+        {"role": "developer", "content": "Be brief."},
+        finished,
+        cancelled,
+    ]
+    turn = Turn(messages)
+    assert turn.results("look") == [{"found": 1}, {"found": 2}]
+    assert turn.results("listen") == []
+    assert [made.arguments for made in turn.tool_calls("look")] == [{"at": "this"}, {}, {}]
+    assert turn.assistant_texts == ["I found it."]
 
 
 def test_text_is_found_in_every_form_of_content() -> None:

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from agents import Call, Say, Script, Turn
+from agents import Call, Reply, Say, Script, Turn
 
 KEY = "sk-emulated"
 MODELS = ("gpt-emulated", "gpt-emulated-mini")
@@ -29,11 +29,13 @@ class OpenAIEmulator:
         requests: Every request's body.
         hanging: Requests that are being held up.
         held_up: Set when one is.
+        spare: So many requests that would fail succeed first.
     """
 
     def __init__(self, script: Script) -> None:
         self.requests: list[dict[str, Any]] = []
         self.hanging = 0
+        self.spare = 0
         self.held_up = asyncio.Event()
         self._script = script
         self._released = asyncio.Event()
@@ -60,6 +62,9 @@ class OpenAIEmulator:
         body = await request.json()
         self.requests.append(body)
         said = _last_user_text(body["messages"])
+        if self.spare and "[" in said:
+            self.spare -= 1
+            said = ""
         if "[500]" in said:
             return _error(500, "The server had an error.", "server_error")
         if "[401]" in said:
@@ -68,7 +73,13 @@ class OpenAIEmulator:
             return _error(429, "Rate limit reached.", "rate_limit_exceeded")
         if "[hang]" in said:
             await self._hang(request)
+        if not body.get("stream"):
+            return JSONResponse(_completion(body, self._reply(body)))
         return StreamingResponse(self._stream(body, said), media_type="text/event-stream")
+
+    def _reply(self, body: dict[str, Any]) -> Reply:
+        tools = frozenset(tool["function"]["name"] for tool in body.get("tools") or ())
+        return self._script(Turn(body["messages"], tools))
 
     async def _hang(self, request: Request) -> None:
         """Answer nothing until released, or until the client gives up."""
@@ -103,8 +114,7 @@ class OpenAIEmulator:
             yield event({}, "stop")
             yield "data: [DONE]\n\n"
             return
-        tools = frozenset(tool["function"]["name"] for tool in body.get("tools") or ())
-        reply = self._script(Turn(body["messages"], tools))
+        reply = self._reply(body)
         if isinstance(reply, Say):
             for index, word in enumerate(reply.text.split(" ")):
                 if "[break]" in said and index == 2:
@@ -123,6 +133,16 @@ class OpenAIEmulator:
             usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
             yield f"data: {json.dumps({**head, 'choices': [], 'usage': usage})}\n\n"
         yield "data: [DONE]\n\n"
+
+
+def _completion(body: dict[str, Any], reply: Reply) -> dict[str, Any]:
+    """Answer in one piece, in words."""
+    assert isinstance(reply, Say)
+    message = {"role": "assistant", "content": reply.text, "refusal": None}
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+    head = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": body["model"]}
+    return {**head, "choices": [choice], "usage": usage}
 
 
 async def _disconnected(request: Request) -> bool:

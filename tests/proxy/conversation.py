@@ -200,13 +200,19 @@ class Collector(FrameProcessor):
 
 
 @contextlib.asynccontextmanager
-async def calling(url: str, *, task: str = "assistant", **options: Any) -> AsyncIterator[Caller]:
-    """Run a caller with our own end of the line, dialled and active."""
+async def calling(
+    url: str, *, task: str = "assistant", beside: Sequence[BaseWorker] = (), **options: Any
+) -> AsyncIterator[Caller]:
+    """Run a caller with our own end of the line, dialled and active, and tasks beside the main."""
     runner = WorkerRunner(bus=DirectBus(), handle_sigint=False)
     collector = Collector()
     main = build_main_task(runner.bus, Parts(watchers=(collector,)), stays=HOME.__contains__)
     line = WebSocketProxyClientTask(
-        "line", url=url, remote_task_name=task, local_task_name=main.worker.name, **options
+        "line",
+        url=url,
+        remote_task_name=task,
+        local_task_name=[main.worker.name, *(worker.name for worker in beside)],
+        **options,
     )
     caller = Caller(
         runner,
@@ -239,7 +245,7 @@ async def calling(url: str, *, task: str = "assistant", **options: Any) -> Async
         started.set()
 
     await runner.registry.watch(main.worker.name, on_started)
-    await runner.add_workers(line, main.worker)
+    await runner.add_workers(line, main.worker, *beside)
     caller.running = asyncio.create_task(runner.run(auto_end=False))
     try:
         await within(started.wait())

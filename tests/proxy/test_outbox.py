@@ -1,4 +1,10 @@
-from proxy.outbox import SPARE_PLACES, Kind, Outbox, OutboxLimits
+from typing import Any
+
+from pipecat.bus.messages import BusFrameMessage
+from pipecat.frames.frames import Frame, LLMTextFrame, OutputAudioRawFrame, TTSAudioRawFrame
+from pipecat.processors.frame_processor import FrameDirection
+
+from proxy.outbox import SPARE_PLACES, Kind, Outbox, OutboxLimits, kind_of
 
 
 def drained(outbox: Outbox) -> list[bytes]:
@@ -139,6 +145,38 @@ def test_sound_that_nobody_wants_to_hear_is_dropped_at_once() -> None:
     assert outbox.drop_media() == 2
     assert (len(outbox), outbox.size_bytes) == (1, 4)
     assert drained(outbox) == [b"word"]
+
+
+def test_speech_is_kept_however_much_waits_until_it_is_interrupted() -> None:
+    outbox = Outbox(OutboxLimits(media_bytes=10, total_bytes=1000))
+    for number in range(20):
+        outbox.put(b"speech %02d" % number, Kind.SPEECH)
+        outbox.put(b"word %02d" % number, Kind.FRAME)
+    assert outbox.dropped_media == 0
+    assert outbox.take() is not None
+    assert outbox.drop_media() == 19
+    assert drained(outbox) == [b"word %02d" % number for number in range(20)]
+    assert outbox.size_bytes == 0
+
+
+def test_speech_is_given_up_in_order_while_there_is_no_connection() -> None:
+    outbox = Outbox(OutboxLimits(total_bytes=20))
+    for piece in (b"speech 1", b"word   1", b"speech 2", b"word   2"):
+        outbox.put(piece, Kind.SPEECH if piece.startswith(b"s") else Kind.FRAME)
+    assert outbox.give_up_frames() == 2
+    assert outbox.drop_media() == 1
+    assert drained(outbox) == [b"2 lost", b"word   2"]
+
+
+def test_the_frame_says_whether_it_is_speech() -> None:
+    def kind(frame: Frame) -> Kind:
+        message = BusFrameMessage(source="a", frame=frame, direction=FrameDirection.DOWNSTREAM)
+        return kind_of(message)
+
+    sound: dict[str, Any] = {"audio": b"", "sample_rate": 24000, "num_channels": 1}
+    assert kind(TTSAudioRawFrame(**sound)) is Kind.SPEECH
+    assert kind(OutputAudioRawFrame(**sound)) is Kind.MEDIA
+    assert kind(LLMTextFrame("x")) is Kind.FRAME
 
 
 def test_one_bound_gives_the_others() -> None:

@@ -14,7 +14,7 @@ from pipecat.frames.frames import (
     LLMTextFrame,
     TTSSpeakFrame,
 )
-from pipecat.pipeline.job_context import JobParams
+from pipecat.pipeline.job_context import JobError, JobParams
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.workers.runner import WorkerRunner
 from websockets.asyncio.client import ClientConnection, connect
@@ -101,6 +101,23 @@ async def test_a_job_reaches_an_exported_task_and_no_other(stock: bool) -> None:
         assert "hidden" not in caller.runner.registry
         line = await within(server.lines.get())
         assert (Direction.IN, DropReason.TARGET) not in line.stats.drops
+
+
+async def test_an_assistant_asks_the_tasks_that_its_caller_exports_and_no_other() -> None:
+    tasks = [Echo("assistant")]
+    beside = [Echo("thermometer"), Echo("late", active=False)]
+    async with (
+        SmallServer(lambda: tasks).serve() as server,
+        calling(server.url, beside=beside),
+    ):
+        params = JobParams(payload={"n": 1}, timeout=10)
+        async with tasks[0].job("thermometer@caller", params=params) as job:
+            pass
+        assert job.response == {"echo": {"n": 1}}
+        with pytest.raises(JobError, match="errored"):
+            async with tasks[0].job("late@caller", params=params):
+                pass
+        assert "line@caller" not in tasks[0].registry
 
 
 async def test_an_end_of_the_assistant_ends_the_callers_runner_after_its_last_word(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from loguru import logger
+from openai import APITimeoutError
 from pipecat.frames.frames import (
     EndFrame,
     ErrorFrame,
@@ -119,6 +120,33 @@ async def test_a_model_that_does_not_answer_is_apologised_for_and_the_conversati
         model.release()
     logger.remove(sink)
     assert any("The language model of SharedOpenAILLMService" in record for record in records)
+
+
+async def test_a_refusal_is_heard_in_the_models_words() -> None:
+    model = OpenAIEmulator(script)
+    async with serve_on_loopback(model.app) as url, answering(settings_for(url)) as assistant:
+        assert await assistant.ask("[refuse]") == "I cannot help with that."
+        assert await assistant.ask("thanks") == "You said thanks."
+
+
+async def test_an_answer_without_anything_in_it_is_apologised_for() -> None:
+    model = OpenAIEmulator(lambda turn: Say(""))
+    async with serve_on_loopback(model.app) as url, answering(settings_for(url)) as assistant:
+        assert await assistant.ask("hello") == APOLOGY
+
+
+async def test_a_model_that_is_asked_outside_of_a_pipeline_has_a_deadline_too() -> None:
+    model = OpenAIEmulator(script)
+    messages: list[Any] = [{"role": "user", "content": "[hang]"}]
+    async with (
+        serve_on_loopback(model.app) as url,
+        Roles.open(settings_for(url), discover()) as roles,
+    ):
+        service = roles.llm(script="acme/assistant", instruction="Be brief.")
+        with pytest.raises((TimeoutError, APITimeoutError)):
+            await service.run_inference(LLMContext(messages=messages))
+        messages[0]["content"] = "hello"
+        assert await service.run_inference(LLMContext(messages=messages)) == "You said hello."
 
 
 async def test_a_model_that_is_not_there_is_apologised_for() -> None:

@@ -10,6 +10,8 @@ from loguru import logger
 from agents import discover
 from app.errors import MissingExtraError
 from app.services import Roles
+from app.services.probes import probe_voice
+from app.services.voices import voice_of
 from app.settings import Settings
 
 
@@ -60,3 +62,22 @@ async def test_a_package_that_is_missing_is_named_when_it_is_needed(
     async with Roles.open(settings, discover()) as roles:
         with pytest.raises(MissingExtraError, match=rf"pip install 'trunkline\[{extra}\]'"):
             roles.llm(script="acme/assistant", instruction="")
+
+
+@pytest.mark.parametrize(
+    ("settings", "voices"),
+    [
+        (Settings(), ["a", "b", "c", "a"]),
+        (Settings(voice="b"), ["b", "a", "c", "b"]),
+        (Settings(voice="x", other_voices=("b",)), ["x", "b", "a", "c"]),
+        (Settings(other_voices="c, b"), ["a", "c", "b", "a"]),  # type: ignore[arg-type]
+    ],
+)
+def test_speakers_have_voices_of_their_own(settings: Settings, voices: list[str]) -> None:
+    assert [voice_of(settings, speaker, ("a", "b", "c")) for speaker in range(4)] == voices
+
+
+async def test_another_voice_that_is_not_there_is_named() -> None:
+    (problem,) = await probe_voice(Settings(tts="embedded", other_voices=("nobody",)))
+    assert problem.startswith("TRUNKLINE_OTHER_VOICES: ")
+    assert "has no voice 'nobody'" in problem

@@ -1,0 +1,86 @@
+"""A task that can hand the conversation to another."""
+
+from typing import Any
+
+from loguru import logger
+from pipecat.frames.frames import Frame, LLMContextFrame
+from pipecat.processors.frame_processor import FrameDirection
+from pipecat.services.llm_service import FunctionCallParams
+from pipecat.workers.llm import LLMWorkerActivationArgs
+
+from agents.host import Host
+
+
+class Colleague(Host):
+    """A host who can hand the conversation to a colleague, and get it back.
+
+    What the caller says in the middle of a transfer is answered once, by the colleague, who begins
+    with the whole conversation.
+    """
+
+    _leaving = False
+    # What the one before said in handing over; None once the conversation has it.
+    _awaited: object = None
+
+    async def transfer(self, params: FunctionCallParams, colleague: str, reason: str) -> None:
+        """Announce a transfer, and activate the colleague once that was said.
+
+        Called by a tool, which is not to be cancelled on interruption: who interrupts the
+        announcement is transferred all the same, and answered by the colleague.
+
+        Args:
+            params: What the tool was called with.
+            colleague: The task that takes over.
+            reason: What the caller needs; the colleague is told.
+        """
+        logger.info(f"Task '{self.name}' hands the conversation to '{colleague}'")
+        self._leaving = True
+        await params.result_callback(
+            {"status": "transferring", "next": "say in one sentence that you transfer the caller"}
+        )
+        told = {
+            "role": "developer",
+            "content": f"The {self.name} has handed the caller over to you, the {colleague}: "
+            f"{reason} Say who you are and go on from there.",
+        }
+        await self.activate_worker(
+            colleague, args=LLMWorkerActivationArgs(messages=[told]), deactivate_self=True
+        )
+
+    async def queue_frame(
+        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
+    ) -> None:
+        """Queue a frame, unless it asks something that will be answered with the transfer.
+
+        Args:
+            frame: Any frame.
+            direction: Which way it goes.
+        """
+        if isinstance(frame, LLMContextFrame):
+            if self._leaving and _asks(frame):
+                return
+            if self._awaited is not None and self._awaited not in frame.context.messages:
+                return
+            self._awaited = None
+        await super().queue_frame(frame, direction)
+
+    async def on_activated(self, args: dict[str, Any] | None) -> None:
+        """Take the conversation over.
+
+        Args:
+            args: What the activation carried.
+        """
+        self._leaving = False
+        given = args.get("messages") if args else None
+        self._awaited = given[-1] if given else None
+        await super().on_activated(args)
+
+
+def _asks(frame: LLMContextFrame) -> bool:
+    """Tell whether the caller has said something since the transfer was announced."""
+    for message in reversed(frame.context.messages):
+        role = message.get("role") if isinstance(message, dict) else None
+        # What was said of an announcement that was interrupted may stand behind the question.
+        if role != "assistant":
+            return role == "user"
+    return False

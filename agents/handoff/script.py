@@ -1,0 +1,243 @@
+"""What the embedded model says for the greeter and for the support agent."""
+
+from dataclasses import dataclass
+
+from agents.script import (
+    BYE,
+    END_CONVERSATION,
+    HELLO,
+    Call,
+    Reply,
+    Say,
+    Turn,
+    goodbye,
+    mentions,
+    text_of,
+)
+
+TO_SUPPORT = "transfer_to_support"
+TO_GREETER = "transfer_to_greeter"
+
+PHRASES = (
+    "hello",
+    "what do you sell",
+    "how much are the rocket boots",
+    "how much is the invisible paint",
+    "how much is the tornado kit",
+    "when are you open",
+    "my rocket boots are broken",
+    "my rocket boots do not start",
+    "my invisible paint does not work",
+    "my tornado kit does not work",
+    "i need support please",
+    "how long is the warranty",
+    "can i return the boots",
+    "can you repair it",
+    "back to reception please",
+    "thank you",
+    "thank you goodbye",
+    "goodbye",
+)
+
+GREETING = (
+    "Hello, this is the greeter of Acme. I am a script that stands in for a language model. "
+    "Ask me what we sell and what it costs, or tell me what is broken."
+)
+WELCOME_BACK = "This is the greeter again, still a script."
+SUPPORT_HERE = "This is support, a script as well."
+TRANSFER_TO_SUPPORT = "One moment, I am transferring you to support."
+TRANSFER_TO_GREETER = "One moment, I am giving you back to the greeter."
+FAREWELL = "Thank you for calling Acme. Goodbye!"
+THANKS = "You are welcome. Is there anything else?"
+LISTING = (
+    "We sell the Rocket Boots for $299, the Invisible Paint for $49 per can, "
+    "and the Tornado Kit for $199."
+)
+HOURS = "We are open from nine to five."
+WARRANTY = "The warranty is two years, also for what you bought before it was invented."
+RETURNS = "You can return everything within thirty days, if you still find it."
+REPAIRS = "We repair everything. Send it in, and you have it back within a week."
+ASK_GREETER = "What would you like to know?"
+ASK_SUPPORT = "What is the problem?"
+LOST_GREETER = (
+    "I am only a script, and I did not understand that. Ask me what we sell, what it costs, or "
+    "when we are open; or ask for support."
+)
+LOST_SUPPORT = (
+    "I am only a script, and I did not understand that. Tell me what is broken, ask for the "
+    "warranty, or go back to the greeter."
+)
+
+_THANKS = ("thank you", "thanks", "okay", "no", "nothing")
+_WANTS_SUPPORT = (
+    *("support", "broken", "problem", "repair", "repaired", "return", "warranty", "start"),
+    *("technician", "does not work", "do not work", "doesn't work", "help", "complain"),
+)
+_WANTS_GREETER = (
+    *("greeter", "reception", "sell", "price", "cost", "costs", "how much", "buy", "order"),
+    *("open", "opening", "hours", "go back"),
+)
+
+
+@dataclass(frozen=True)
+class Product:
+    """One of the three products.
+
+    Attributes:
+        name: What it is called.
+        known_by: Words that mean it.
+        price: What it costs, as a sentence.
+        remedy: What helps when it does not work.
+    """
+
+    name: str
+    known_by: tuple[str, ...]
+    price: str
+    remedy: str
+
+
+PRODUCTS = (
+    Product(
+        "Rocket Boots",
+        ("rocket", "boot", "boots"),
+        "The Rocket Boots cost $299.",
+        "When Rocket Boots do not start, there is no fuel in them.",
+    ),
+    Product(
+        "Invisible Paint",
+        ("invisible", "paint"),
+        "The Invisible Paint costs $49 per can.",
+        "When Invisible Paint is visible, it is not dry yet.",
+    ),
+    Product(
+        "Tornado Kit",
+        ("tornado", "kit"),
+        "The Tornado Kit costs $199.",
+        "When a Tornado Kit is silent, its batteries are empty.",
+    ),
+)
+
+
+def greeter_script(turn: Turn) -> Reply:
+    """Answer as the greeter.
+
+    Args:
+        turn: The conversation so far.
+    """
+    said = _said_by_tool(turn, TO_SUPPORT, TRANSFER_TO_SUPPORT)
+    if said is not None:
+        return said
+    if turn.last_role not in ("developer", "system") and turn.user_texts:
+        return _greeter_answer(turn, turn.user_texts[-1])
+    if not turn.tool_calls(TO_GREETER):
+        return Say(GREETING)
+    asked = _asked_after_transfer(turn)
+    about = _greeter_facts(asked or _reason_for(turn, TO_GREETER))
+    return Say(f"{WELCOME_BACK} {about or ASK_GREETER}")
+
+
+def support_script(turn: Turn) -> Reply:
+    """Answer as the support agent.
+
+    Args:
+        turn: The conversation so far.
+    """
+    said = _said_by_tool(turn, TO_GREETER, TRANSFER_TO_GREETER)
+    if said is not None:
+        return said
+    if turn.last_role not in ("developer", "system") and turn.user_texts:
+        return _support_answer(turn, turn.user_texts[-1])
+    asked = _asked_after_transfer(turn) or _reason_for(turn, TO_SUPPORT)
+    product = _product_in([asked, *reversed(turn.user_texts)])
+    hears = f"I hear that this is about the {product.name}." if product else ""
+    about = _support_facts(asked, product if product is not None and _breaks(asked) else None)
+    parts = (SUPPORT_HERE, hears, about or ASK_SUPPORT)
+    return Say(" ".join(part for part in parts if part))
+
+
+def _said_by_tool(turn: Turn, transfer: str, announcement: str) -> Say | None:
+    """Say what goes with a tool that has just answered, or None."""
+    tool = turn.tool_that_answered()
+    if tool == END_CONVERSATION:
+        return Say(FAREWELL)
+    return Say(announcement) if tool == transfer else None
+
+
+def _greeter_answer(turn: Turn, text: str) -> Reply:
+    if mentions(text, BYE):
+        return goodbye(turn, FAREWELL)
+    if mentions(text, _WANTS_SUPPORT) and TO_SUPPORT in turn.tools:
+        return (Call(TO_SUPPORT, {"reason": f"The caller said: {text}"}),)
+    if mentions(text, (*HELLO, "greeter", "reception")):
+        return Say(GREETING)
+    about = _greeter_facts(text)
+    if about is None and mentions(text, _THANKS):
+        return Say(THANKS)
+    return Say(about or LOST_GREETER)
+
+
+def _support_answer(turn: Turn, text: str) -> Reply:
+    if mentions(text, BYE):
+        return goodbye(turn, FAREWELL)
+    if mentions(text, _WANTS_GREETER) and TO_GREETER in turn.tools:
+        return (Call(TO_GREETER, {"reason": f"The caller said: {text}"}),)
+    product = _product_in([text, *(reversed(turn.user_texts) if _breaks(text) else ())])
+    about = _support_facts(text, product)
+    if about is None and mentions(text, (*HELLO, "support")):
+        return Say(f"{SUPPORT_HERE} {ASK_SUPPORT}")
+    if about is None and mentions(text, _THANKS):
+        return Say(THANKS)
+    return Say(about or LOST_SUPPORT)
+
+
+def _greeter_facts(text: str) -> str | None:
+    product = _product_in([text])
+    if product is not None:
+        return product.price
+    if mentions(text, ("open", "opening", "hours", "close")):
+        return HOURS
+    if mentions(text, ("sell", "have", "products", "product", "price", "cost", "how much", "buy")):
+        return LISTING
+    return None
+
+
+def _support_facts(text: str, product: Product | None) -> str | None:
+    if mentions(text, ("warranty", "guarantee")):
+        return WARRANTY
+    if mentions(text, ("return", "money back")):
+        return RETURNS
+    if mentions(text, ("repair", "repaired")):
+        return REPAIRS
+    return product.remedy if product is not None else None
+
+
+def _breaks(text: str) -> bool:
+    return bool(
+        mentions(text, ("broken", "start", "problem", "work", "works", "wrong", "help", "it"))
+    )
+
+
+def _product_in(texts: list[str]) -> Product | None:
+    """Return the product of the first text that names one."""
+    for text in texts:
+        scores = {product.name: len(mentions(text, product.known_by)) for product in PRODUCTS}
+        best = max(PRODUCTS, key=lambda product: scores[product.name])
+        if scores[best.name]:
+            return best
+    return None
+
+
+def _reason_for(turn: Turn, transfer: str) -> str:
+    """Return why the other has transferred the caller."""
+    calls = turn.tool_calls(transfer)
+    return str(calls[-1].arguments.get("reason", "")) if calls else ""
+
+
+def _asked_after_transfer(turn: Turn) -> str:
+    """Return what the caller said while being transferred, or ""."""
+    for message in reversed(turn.messages):
+        if message.get("role") == "user":
+            return text_of(message)
+        if message.get("role") == "tool":
+            return ""
+    return ""

@@ -1,0 +1,140 @@
+"""The embedded reader answers about this repository, and what it says is in the files."""
+
+import ast
+import re
+import tomllib
+from typing import Any
+
+import pytest
+
+from agents import Call, Say, Turn
+from agents.code.findings import dependencies_in, purpose_of
+from agents.code.model import ModelDriver
+from agents.code.script import LOST, reader_script
+from agents.code.voice_script import FAREWELL, GREETING, PHRASES, SORRY, assistant_script
+from tests.agents.code.conftest import ROOT
+
+TOOLS = frozenset({"ask_code", "end_conversation"})
+
+
+def docstring(path: str) -> str:
+    text = ast.get_docstring(ast.parse((ROOT / path).read_text()))
+    assert text is not None
+    return " ".join(text.partition("\n\n")[0].split())
+
+
+async def test_it_says_what_the_main_module_does(scripted: ModelDriver) -> None:
+    answer = await scripted.ask("What does the main module do?")
+    assert "app/cli/__init__.py" in answer
+    assert docstring("app/cli/__init__.py") in answer
+
+
+async def test_it_finds_todo_comments_where_they_are(scripted: ModelDriver) -> None:
+    answer = await scripted.ask("Find all TODO comments in the project")
+    places = re.findall(r"([\w/.]+):(\d+): ([^;]+)", answer)
+    assert len(places) == 3
+    for path, number, line in places:
+        there = (ROOT / path).read_text().splitlines()[int(number) - 1]
+        assert re.search("todo|fixme", there, re.IGNORECASE)
+        assert line[:40].strip() in there
+
+
+async def test_it_names_the_dependencies_of_the_manifest(scripted: ModelDriver) -> None:
+    answer = await scripted.ask("What dependencies does this project use?")
+    manifest = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    named = [re.split(r"[\[<>=;~ ]", entry)[0] for entry in manifest["project"]["dependencies"]]
+    assert answer == (f"pyproject.toml names {len(named)} dependencies: {', '.join(named)}.")
+
+
+async def test_it_says_how_the_tests_are_organised(scripted: ModelDriver) -> None:
+    answer = await scripted.ask("Explain the test structure")
+    files = list((ROOT / "tests").rglob("test_*.py"))
+    assert answer.startswith(f"{len(files)} test files in ")
+    inside = len(list((ROOT / "tests" / "proxy").glob("test_*.py")))
+    assert f"{inside} in tests/proxy" in answer
+
+
+async def test_it_says_how_errors_are_handled(scripted: ModelDriver) -> None:
+    answer = await scripted.ask("How is error handling implemented?")
+    assert re.search(r"agents/errors\.py:\d+: class AgentsError\(Exception\):", answer)
+
+
+async def test_a_follow_up_goes_on_where_the_last_answer_stopped(scripted: ModelDriver) -> None:
+    first = await scripted.ask("How is error handling implemented?")
+    second = await scripted.ask("tell me more")
+    found = [set(re.findall(r"[\w/.]+:\d+", answer)) for answer in (first, second)]
+    assert len(found[0]) == len(found[1]) == 3
+    assert not found[0] & found[1]
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("what is the project about", "Voice assistants behind a URL"),
+        ("what files are there", "pyproject.toml"),
+        ("what is in agents/jobs/deadline.py", "How long a job may take"),
+        ("what is in proxy/none.py", "there is no such file or directory"),
+        ("where is the heartbeat", "lines with heartbeat"),
+        ("and you?", LOST),
+        ("tell me more", LOST),
+    ],
+)
+async def test_it_answers_other_questions(
+    scripted: ModelDriver, question: str, expected: str
+) -> None:
+    assert expected in await scripted.ask(question)
+
+
+async def test_it_cannot_be_talked_into_reading_what_is_outside(scripted: ModelDriver) -> None:
+    answer = await scripted.ask("what is in ../../etc/passwd.txt")
+    assert "root:" not in answer
+    assert "passwd" in answer or "nothing" in answer
+
+
+@pytest.mark.parametrize(
+    ("manifest", "text", "names"),
+    [
+        ("package.json", '{"dependencies": {"@a/b": "1", "left-pad": "2"}}', ["@a/b", "left-pad"]),
+        ("requirements.txt", "# x\nhttpx>=1\n-r other.txt\nrich\n", ["httpx", "rich"]),
+        ("Cargo.toml", '[dependencies]\nserde = "1"\n', ["serde"]),
+        ("go.mod", "require (\n\tgolang.org/x/net v0.1.0\n)\n", ["golang.org/x/net"]),
+        ("pyproject.toml", "not toml", []),
+    ],
+)
+def test_it_knows_manifests(manifest: str, text: str, names: list[str]) -> None:
+    assert dependencies_in(manifest, text) == names
+
+
+def test_it_finds_what_a_file_says_of_itself() -> None:
+    assert purpose_of('# license\n"""Says\nhello."""\n') == "Says hello."
+    assert purpose_of("# Title\n\nThis is a fine thing.\n") == "This is a fine thing."
+    assert purpose_of("x = 1\n") == ""
+
+
+def test_the_voice_passes_questions_on_and_says_what_comes_back() -> None:
+    asked = [{"role": "user", "content": "what does the main module do"}]
+    (call,) = assistant_script(Turn(asked, TOOLS))  # type: ignore[misc]
+    assert call == Call("ask_code", {"question": "what does the main module do"})
+    made = {"id": "c", "function": {"name": "ask_code", "arguments": "{}"}}
+    for result, said in (('{"answer": "It runs."}', "It runs."), ('{"error": "?"}', SORRY)):
+        messages: list[dict[str, Any]] = [
+            *asked,
+            {"role": "assistant", "tool_calls": [made]},
+            {"role": "tool", "tool_call_id": "c", "content": result},
+        ]
+        assert assistant_script(Turn(messages, TOOLS)) == Say(said)
+
+
+def test_the_voice_greets_thanks_and_says_goodbye() -> None:
+    assert assistant_script(Turn([], TOOLS)) == Say(GREETING)
+    bye = assistant_script(Turn([{"role": "user", "content": "goodbye"}], TOOLS))
+    assert bye == (Call("end_conversation", {"reason": "The caller said goodbye."}),)
+    assert assistant_script(Turn([{"role": "user", "content": "bye"}])) == Say(FAREWELL)
+
+
+def test_everything_that_a_recogniser_is_taught_is_understood() -> None:
+    for phrase in PHRASES:
+        reply = assistant_script(Turn([{"role": "user", "content": phrase}], TOOLS))
+        if not isinstance(reply, Say) and reply[0].tool == "ask_code" and "more" not in phrase:
+            asked = Turn([{"role": "user", "content": phrase}])
+            assert reader_script(asked) != Say(LOST), phrase

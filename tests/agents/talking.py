@@ -1,0 +1,155 @@
+"""Talking to assistants step by step: say something, and wait until certain words are heard."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from agents import Assistants, Recipe
+from app.caller.assistants import AssistantSide, LocalAssistant, RemoteAssistant
+from app.caller.typed import TypedConversation, TypedResult
+from app.server import running_server
+from app.services import Roles
+from app.settings import Settings
+from tests.proxy.conversation import within
+
+TOKEN = "a-token-of-the-tests"
+
+# A busy machine is slow; an assistant that says nothing would never say it.
+HEAR_TIMEOUT_S = 40.0
+
+
+class Placement(StrEnum):
+    """Where an assistant is."""
+
+    HERE = "in process"
+    TRUNK = "behind a URL"
+
+
+@dataclass
+class Placed:
+    """Assistants in a place.
+
+    Attributes:
+        placement: The place.
+        roles: Makes services for a caller, and for assistants in this process.
+        address: The server's address; "" in this process.
+    """
+
+    placement: Placement
+    roles: Roles
+    assistants: Assistants
+    address: str = ""
+
+    def side(self, name: str) -> AssistantSide:
+        """Return the assistant's side of a new conversation."""
+        if self.placement is Placement.HERE:
+            return LocalAssistant(self.assistants[name], self.roles)
+        return RemoteAssistant(f"{self.address}/ws/{name}", token=TOKEN)
+
+
+@contextlib.asynccontextmanager
+async def placed(
+    placement: Placement, *recipes: Recipe, settings: Settings | None = None
+) -> AsyncIterator[Placed]:
+    """Offer assistants in a place while the block runs.
+
+    Args:
+        placement: The place.
+        *recipes: The assistants.
+        settings: Whose services they use; embedded ones by default.
+    """
+    settings = settings or Settings()
+    assistants = Assistants(recipes)
+    async with contextlib.AsyncExitStack() as stack:
+        address = ""
+        if placement is Placement.TRUNK:
+            update = {"port": 0, "host": "127.0.0.1", "tokens": (TOKEN,)}
+            serving = Settings(**{**settings.model_dump(), **update})
+            address, _ = await stack.enter_async_context(running_server(serving, assistants))
+        roles = await stack.enter_async_context(Roles.open(settings, assistants))
+        yield Placed(placement, roles, assistants, address)
+
+
+@dataclass
+class Talk:
+    """A typed conversation; also the screen that it is shown on.
+
+    Attributes:
+        said: Everything that the assistant said.
+        tools: The tools that it called, with their arguments.
+        problems: What failed.
+    """
+
+    said: str = ""
+    tools: list[tuple[str, object]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    result: TypedResult | None = None
+    _heard: int = 0
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+    _lines: "asyncio.Queue[str | None]" = field(default_factory=asyncio.Queue)
+
+    def text(self, text: str) -> None:
+        self.said += text
+        self._news.set()
+
+    def tool(self, name: str, arguments: object) -> None:
+        self.tools.append((name, arguments))
+        self._news.set()
+
+    def turn_over(self) -> None:
+        self.said += "\n"
+        self._news.set()
+
+    def problem(self, text: str) -> None:
+        self.problems.append(text)
+
+    @property
+    def tools_called(self) -> list[str]:
+        return [name for name, _ in self.tools]
+
+    async def hear(self, words: str) -> None:
+        """Wait until the assistant has said certain words, after those that were waited for."""
+        try:
+            async with asyncio.timeout(HEAR_TIMEOUT_S):
+                while (place := self.said.find(words, self._heard)) < 0:
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            raise AssertionError(
+                f"{words!r} was not said, but: {self.said[self._heard :]!r}"
+            ) from None
+        self._heard = place + len(words)
+
+    async def say(self, text: str) -> None:
+        """Say something, when the assistant has finished; or at once, if that was asked for."""
+        await self._lines.put(text)
+
+    async def ask(self, text: str, words: str) -> None:
+        """Say something and wait for the answer."""
+        await self.say(text)
+        await self.hear(words)
+
+    async def lines(self) -> AsyncIterator[str]:
+        while (line := await self._lines.get()) is not None:
+            yield line
+
+    def hang_up(self) -> None:
+        self._lines.put_nowait(None)
+
+
+@contextlib.asynccontextmanager
+async def talking(side: AssistantSide, **options: Any) -> AsyncIterator[Talk]:
+    """Talk to an assistant while the block runs, then hang up unless it does so first."""
+    talk = Talk()
+    conversation = TypedConversation(side, talk, **{"may_interrupt": False, **options})
+    holding = asyncio.create_task(conversation.hold(talk.lines()))
+    try:
+        yield talk
+        talk.hang_up()
+        talk.result = await within(holding, 60)
+    finally:
+        holding.cancel()
+        await asyncio.wait({holding})

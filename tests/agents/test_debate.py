@@ -1,0 +1,184 @@
+"""The moderator has topics debated by three who argue at the same time."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from pipecat.bus.messages import BusJobRequestMessage
+from pipecat.workers.base_worker import BaseWorker
+
+from agents import Call, Recipe, Reply, Say, SessionContext, Turn
+from agents.debate import INSTRUCTION, MODERATOR, ROLES, Moderator, debate
+from agents.debate import script as lines
+from agents.debate.debater import Debater
+from tests.agents.talking import Placement, Talk, placed, talking
+
+CATS = "debate whether cats are better than dogs"
+
+
+class Kept:
+    """Keeps the tasks of the last session of a recipe."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.tasks: dict[str, Any] = {}
+        self._build = recipe.build
+        self.recipe = replace(recipe, build=self.build)
+
+    def build(self, session: SessionContext) -> Sequence[BaseWorker]:
+        tasks: Any = self._build(session)
+        self.tasks = {task.name: task for task in tasks}
+        return list(tasks)
+
+
+@pytest.mark.parametrize("placement", Placement)
+async def test_a_second_round_remembers_the_first(placement: Placement) -> None:
+    kept = Kept(debate)
+    async with placed(placement, kept.recipe) as place, talking(place.side("debate")) as talk:
+        await talk.hear(lines.GREETING)
+        await talk.say(CATS)
+        await talk.hear("Round 1, cats are better than dogs.")
+        await talk.hear("The advocate says: On cats are better than dogs: I am for it")
+        await talk.hear("The critic says: On cats are better than dogs: I am against it")
+        await talk.hear("The analyst says: On cats are better than dogs: it has 21 letters")
+        await talk.ask("what about the cost", "Round 2, the cost.")
+        for role in ROLES:
+            await talk.hear(f"The {role} says: On the cost: ")
+            await talk.hear("I have not forgotten what I said on cats are better than dogs.")
+        await talk.ask("what did the critic say", "On the cost: I am against it")
+        for role in ROLES:
+            said = kept.tasks[role].context.messages
+            assert [message["role"] for message in said] == ["user", "assistant"] * 2
+            assert said[0]["content"] == "The topic: cats are better than dogs"
+            assert said[2]["content"] == "The topic: the cost"
+            assert role not in str(said)
+        await talk.ask("goodbye", lines.FAREWELL)
+    assert talk.tools_called == ["debate", "debate", "end_conversation"]
+    assert talk.problems == []
+
+
+def failing_script(turn: Turn) -> Reply:
+    raise ValueError("a secret of the script")
+
+
+@contextlib.asynccontextmanager
+async def conversation(recipe: Recipe, **options: Any) -> AsyncIterator[Talk]:
+    """Talk to a moderator behind a URL who has greeted."""
+    async with (
+        placed(Placement.TRUNK, recipe) as place,
+        talking(place.side("debate"), **options) as talk,
+    ):
+        await talk.hear(lines.GREETING)
+        yield talk
+
+
+async def test_who_fails_is_said_to_be_absent_and_the_others_are_heard() -> None:
+    recipe = replace(debate, scripts={**debate.scripts, "critic": failing_script})
+    async with conversation(recipe) as talk:
+        await talk.say(CATS)
+        await talk.hear("The advocate says")
+        await talk.hear("The analyst says")
+        await talk.hear("The critic could not take part.")
+        await talk.ask("goodbye", lines.FAREWELL)
+    assert "secret" not in talk.said
+
+
+class Thinker(BaseWorker):
+    """Takes all the time in the world."""
+
+    def __init__(self) -> None:
+        super().__init__("critic")
+        self.asked = asyncio.Event()
+        self.cancelled = asyncio.Event()
+
+    async def on_job_request(self, message: BusJobRequestMessage) -> None:
+        self.asked.set()
+        await asyncio.Event().wait()
+
+    async def on_job_cancelled(self, message: Any) -> None:
+        self.cancelled.set()
+
+
+def with_thinker(thinker: Thinker, round_timeout_s: float = 30.0) -> Recipe:
+    def build(session: SessionContext) -> Sequence[BaseWorker]:
+        llm = session.services.llm
+        moderator = Moderator(
+            llm(MODERATOR, instruction=INSTRUCTION), round_timeout_s=round_timeout_s
+        )
+        others = [Debater(role, llm(role, instruction=role)) for role in ("advocate", "analyst")]
+        return [moderator, thinker, *others]
+
+    return replace(debate, build=build)
+
+
+async def test_who_is_interrupted_is_said_to_be_absent() -> None:
+    thinker = Thinker()
+    async with conversation(with_thinker(thinker)) as talk:
+        await talk.say(CATS)
+        await thinker.asked.wait()
+        await thinker.stop()
+        await talk.hear("The critic could not take part.")
+
+
+async def test_who_does_not_answer_in_time_is_cancelled_and_left_out() -> None:
+    thinker = Thinker()
+    async with conversation(with_thinker(thinker, 1.0)) as talk:
+        await talk.ask(CATS, "The advocate says")
+        await talk.hear("The critic could not take part.")
+        await thinker.cancelled.wait()
+
+
+async def test_the_caller_may_speak_while_the_three_are_at_it() -> None:
+    thinker = Thinker()
+    async with conversation(with_thinker(thinker), may_interrupt=True) as talk:
+        await talk.say(CATS)
+        await thinker.asked.wait()
+        await talk.ask("are you there", lines.STILL_DEBATED)
+        await thinker.stop()
+        await talk.hear("Round 1, cats are better than dogs.")
+        await talk.hear("The critic could not take part.")
+
+
+TOOLS = frozenset({"debate", "end_conversation"})
+
+
+def answer(*said: str) -> Any:
+    return lines.moderator_script(Turn([{"role": "user", "content": each} for each in said], TOOLS))
+
+
+@pytest.mark.parametrize(
+    ("said", "topic"),
+    [
+        (CATS, "cats are better than dogs"),
+        ("Let us debate time travel.", "time travel"),
+        ("what about the cost?", "the cost"),
+        ("should we fly to the moon?", "should we fly to the moon"),
+        ("can we talk about whether tea is better", "tea is better"),
+    ],
+)
+def test_a_topic_is_found_in_what_callers_say(said: str, topic: str) -> None:
+    assert answer(said) == (Call("debate", {"topic": topic}),)
+
+
+def test_everything_that_a_recogniser_is_taught_is_understood() -> None:
+    assert [phrase for phrase in lines.PHRASES if answer(phrase) == Say(lines.LOST)] == []
+
+
+def test_before_the_first_round_nobody_has_said_anything() -> None:
+    assert answer("what did the critic say") == Say(lines.NOTHING_YET)
+    assert answer("can you say that again") == Say(lines.GREETING)
+    assert answer("blah") == Say(lines.LOST)
+    assert lines.moderator_script(Turn([{"role": "user", "content": "bye"}])) == Say(lines.FAREWELL)
+
+
+def test_when_nobody_could_take_part_the_moderator_is_sorry() -> None:
+    result = '{"round": 1, "topic": "tea", "arguments": {}, "absent": ["critic"]}'
+    call = {"id": "c", "function": {"name": "debate", "arguments": "{}"}}
+    messages: list[dict[str, Any]] = [
+        {"role": "user", "content": "debate tea"},
+        {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": result},
+    ]
+    assert lines.NOBODY in str(lines.moderator_script(Turn(messages, TOOLS)))
