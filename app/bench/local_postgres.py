@@ -21,9 +21,6 @@ from app.errors import AppError
 # Recovery after a kill takes well under a second here; a machine that is busy takes longer.
 START_TIMEOUT_S = 60.0
 
-# A fast shutdown writes what is in memory, then goes.
-STOP_TIMEOUT_S = 20.0
-
 # Where Debian keeps it, off the search path; the newest first.
 _DEBIAN = "/usr/lib/postgresql"
 
@@ -87,9 +84,9 @@ class LocalPostgres:
         if who:
             shutil.chown(self._directory, who["user"], who["group"])
             shutil.chown(secret, who["user"], who["group"])
-        command = [self._binaries / "initdb", "-D", self._directory / "data", "-U", _USER]
-        command += [f"--pwfile={secret}", "-A", "scram-sha-256", "--no-sync", "-E", "UTF8"]
-        self._run([*command, "--no-locale"])
+        options = [f"--pwfile={secret}", "-A", "scram-sha-256", "--no-sync", "--no-locale"]
+        data = str(self._directory / "data")
+        self._run("initdb", "-D", data, "-U", _USER, "-E", "UTF8", *options)
 
     def start(self) -> None:
         """Start it, and wait until it takes connections.
@@ -98,10 +95,10 @@ class LocalPostgres:
             AppError: If it does not; carries its last words.
         """
         self._ready.clear()
-        command = [self._binaries / "postgres", "-D", self._directory / "data"]
-        command += ["-p", str(self.port), "-c", "listen_addresses=127.0.0.1", "-k", ""]
+        where = ["-D", str(self._directory / "data"), "-p", str(self.port), "-k", ""]
+        settings = ("listen_addresses=127.0.0.1", "shared_buffers=32MB", "max_connections=200")
         self._process = subprocess.Popen(
-            [*command, "-c", "shared_buffers=32MB", "-c", "max_connections=200"],
+            [self._binaries / "postgres", *where, *(f"--{setting}" for setting in settings)],
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             text=True,
@@ -129,23 +126,11 @@ class LocalPostgres:
         process.wait()
         self._process = None
 
-    def stop(self) -> None:
-        """Shut it down; kill it if that takes long."""
-        process = self._process
-        if process is None:
-            return
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self.kill()
-        self._process = None
-
     def sql(self, script: str, database: str = "postgres") -> str:
         """Run SQL as its user, and return what it prints: rows of values, split by `|`."""
-        command = [self._binaries / "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]
         where = ["-h", "127.0.0.1", "-p", str(self.port), "-U", _USER, "-d", database]
-        return self._run([*command, *where], script).strip()
+        printed = self._run("psql", "-XqAt", "-v", "ON_ERROR_STOP=1", *where, script=script)
+        return printed.strip()
 
     def install_pgmq(self, database: str = "postgres", *, sql: Path = PGMQ_SQL) -> None:
         """Install PGMQ without its extension.
@@ -157,9 +142,9 @@ class LocalPostgres:
             raise AppError("the SQL of PGMQ is missing; scripts/setup --tests installs it")
         self.sql(sql.read_text(), database)
 
-    def _run(self, command: list[Any], script: str = "") -> str:
-        done = subprocess.run(
-            command,
+    def _run(self, program: str, *arguments: str, script: str = "") -> str:
+        done: subprocess.CompletedProcess[str] = subprocess.run(
+            [self._binaries / program, *arguments],
             input=script,
             capture_output=True,
             text=True,
@@ -171,7 +156,7 @@ class LocalPostgres:
         )
         if done.returncode:
             words = done.stderr.replace(self.password, "***")
-            raise AppError(f"{Path(command[0]).name} failed:\n{words}")
+            raise AppError(f"{program} failed:\n{words}")
         return done.stdout
 
     def _listen(self, process: "subprocess.Popen[str]") -> None:
@@ -204,7 +189,7 @@ def local_postgres(*, pgmq: bool = True) -> Iterator[LocalPostgres]:
             server.install_pgmq()
         yield server
     finally:
-        server.stop()
+        server.kill()  # nobody wants its data
         shutil.rmtree(directory, ignore_errors=True)
 
 

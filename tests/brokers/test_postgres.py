@@ -1,4 +1,4 @@
-"""The Postgres of the tests is a real one: it has PGMQ, dies at once, and comes back with its data."""
+"""The Postgres of the tests is a real one: it has PGMQ, dies, and comes back with its data."""
 
 import os
 
