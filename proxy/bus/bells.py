@@ -23,7 +23,7 @@ class Bells:
     """
 
     def __init__(self, database: Database) -> None:
-        """Prepare; connects when the first bell is hung.
+        """Prepare.
 
         Args:
             database: Where to listen.
@@ -35,7 +35,11 @@ class Bells:
         # Channels on which we listen, and what is set when the next word comes.
         self._next: dict[str, asyncio.Event] = {}
         self._heard_at = 0.0
-        self._closed = False
+        self._open = False
+
+    def open(self) -> None:
+        """Allow to listen; connects when the first bell is hung."""
+        self._open = True
 
     async def hang(self, channel: str) -> asyncio.Event:
         """Listen on a channel; what is told from now on is heard.
@@ -75,7 +79,7 @@ class Bells:
 
     async def close(self) -> None:
         """Disconnect, and wake all who wait; bounded, and safe to call again."""
-        self._closed = True
+        self._open = False
         connection = self._connection
         self._lose(connection)
         if connection is not None:
@@ -83,8 +87,8 @@ class Bells:
                 await connection.close(timeout=CLOSE_TIMEOUT_S)
 
     async def _listen(self, channel: str) -> None:
-        if self._closed:
-            raise BrokerDownError(f"{self._database.where} was left")
+        if not self._open:
+            raise BrokerDownError(f"{self._database.where} is not connected")
         if self._connection is None:
             self._connection = await self._database.connect()
             self._connection.add_termination_listener(self._lose)

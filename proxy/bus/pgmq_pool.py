@@ -92,7 +92,8 @@ class Database:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 self._pool = await asyncpg.create_pool(
                     self._url,
-                    min_size=1,
+                    # None is kept: while a server is away the pool would dial it by itself.
+                    min_size=0,
                     max_size=MAX_CONNECTIONS,
                     timeout=ANSWER_TIMEOUT_S,
                     connection_class=_Plain,
@@ -102,7 +103,10 @@ class Database:
                         "application_name": "trunkline",
                     },
                 )
+                async with self._pool.acquire():
+                    pass  # connected
         except (*FAILURES, ValueError) as error:
+            await self.close()
             raise ConnectError(self._words(error)) from None
 
     async def close(self) -> None:

@@ -59,6 +59,7 @@ class PgmqStreams:
     async def open(self) -> None:
         """Connect, and create what is missing; see `Streams.open`."""
         await self._database.open()
+        self._bells.open()
         try:
             await self._prepare()
         except BrokerDownError as error:
