@@ -1,0 +1,217 @@
+"""A Postgres of our own for a while: on a free port of loopback, killed and restarted at will."""
+
+import contextlib
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from app.errors import AppError
+
+# Recovery after a kill takes well under a second here; a machine that is busy takes longer.
+START_TIMEOUT_S = 60.0
+
+# Where Debian keeps it, off the search path; the newest first.
+_DEBIAN = "/usr/lib/postgresql"
+
+# Where `scripts/setup --tests` puts the SQL of PGMQ, which is in no Postgres by itself.
+PGMQ_SQL = Path(sys.prefix) / "pgmq" / "pgmq" / "sql" / "pgmq.sql"
+
+_USER = "trunkline"
+_READY = "database system is ready to accept connections"
+_LOG_LINES = 20
+
+# Nothing of ours: no locale, no PGHOST.
+_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
+
+MISSING = (
+    "there is no Postgres on this machine; install it (Debian: postgresql), or name one with --bus"
+)
+
+
+def find_postgres() -> Path:
+    """Return the directory of `postgres` and `initdb`.
+
+    Raises:
+        AppError: If there is none; says what to install.
+    """
+    found = [Path(os.path.realpath(at)).parent for at in [shutil.which("postgres")] if at]
+    versions = [at for at in Path(_DEBIAN).glob("*/bin") if at.parent.name.isdigit()]
+    found += sorted(versions, key=lambda at: int(at.parent.name), reverse=True)
+    for directory in found:
+        if all((directory / name).exists() for name in ("postgres", "initdb", "psql")):
+            return directory
+    raise AppError(MISSING)
+
+
+class LocalPostgres:
+    """One server and its data; it refuses to run as root, so root's runs as nobody.
+
+    Attributes:
+        port: Where it listens.
+        password: Of its only user.
+    """
+
+    def __init__(self, directory: Path, binaries: Path) -> None:
+        """Prepare; see `local_postgres`."""
+        self.port = _free_port()
+        self.password = secrets.token_urlsafe(12)
+        self._directory = directory
+        self._binaries = binaries
+        self._process: subprocess.Popen[str] | None = None
+        self._ready = threading.Event()
+        self._log: deque[str] = deque(maxlen=_LOG_LINES)
+
+    def url(self, database: str = "postgres") -> str:
+        """Return the URL of a database."""
+        return f"postgresql://{_USER}:{self.password}@127.0.0.1:{self.port}/{database}"
+
+    def initialise(self) -> None:
+        """Make the data directory."""
+        secret = self._directory / "password"
+        secret.write_text(self.password)
+        who = _unprivileged()
+        if who:
+            shutil.chown(self._directory, who["user"], who["group"])
+            shutil.chown(secret, who["user"], who["group"])
+        options = [f"--pwfile={secret}", "-A", "scram-sha-256", "--no-sync", "--no-locale"]
+        data = str(self._directory / "data")
+        self._run("initdb", "-D", data, "-U", _USER, "-E", "UTF8", *options)
+
+    def start(self) -> None:
+        """Start it, and wait until it takes connections.
+
+        Raises:
+            AppError: If it does not; carries its last words.
+        """
+        self._ready.clear()
+        where = ["-D", str(self._directory / "data"), "-p", str(self.port), "-k", ""]
+        settings = ("listen_addresses=127.0.0.1", "shared_buffers=32MB", "max_connections=200")
+        self._process = subprocess.Popen(
+            [self._binaries / "postgres", *where, *(f"--{setting}" for setting in settings)],
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+            errors="replace",
+            cwd=self._directory,
+            env=_ENVIRONMENT,
+            **_unprivileged(),
+        )
+        threading.Thread(target=self._listen, args=(self._process,), daemon=True).start()
+        if not self._ready.wait(START_TIMEOUT_S) or self._process.poll() is not None:
+            self.kill()
+            raise AppError("\n".join(["Postgres did not start; its last words:", *self._log]))
+
+    def kill(self) -> None:
+        """Kill it and all its children with SIGKILL; what it had not written is lost."""
+        process = self._process
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGSTOP)  # or it starts others while we look
+            for child in _children(process.pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
+            process.kill()
+        process.wait()
+        self._process = None
+
+    def sql(self, script: str, database: str = "postgres") -> str:
+        """Run SQL as its user, and return what it prints: rows of values, split by `|`."""
+        where = ["-h", "127.0.0.1", "-p", str(self.port), "-U", _USER, "-d", database]
+        printed = self._run("psql", "-XqAt", "-v", "ON_ERROR_STOP=1", *where, script=script)
+        return printed.strip()
+
+    def install_pgmq(self, database: str = "postgres", *, sql: Path = PGMQ_SQL) -> None:
+        """Install PGMQ without its extension.
+
+        Raises:
+            AppError: If its SQL is not there.
+        """
+        if not sql.exists():
+            raise AppError("the SQL of PGMQ is missing; scripts/setup --tests installs it")
+        self.sql(sql.read_text(), database)
+
+    def _run(self, program: str, *arguments: str, script: str = "") -> str:
+        done: subprocess.CompletedProcess[str] = subprocess.run(
+            [self._binaries / program, *arguments],
+            input=script,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=START_TIMEOUT_S,
+            cwd=self._directory,
+            env={**_ENVIRONMENT, "PGPASSWORD": self.password},
+            **_unprivileged(),
+        )
+        if done.returncode:
+            words = done.stderr.replace(self.password, "***")
+            raise AppError(f"{program} failed:\n{words}")
+        return done.stdout
+
+    def _listen(self, process: "subprocess.Popen[str]") -> None:
+        assert process.stderr is not None
+        for line in process.stderr:
+            self._log.append(line.rstrip())
+            if _READY in line:
+                self._ready.set()
+        process.stderr.close()
+        self._ready.set()  # it is over: whoever waits need not
+
+
+@contextlib.contextmanager
+def local_postgres(*, pgmq: bool = True) -> Iterator[LocalPostgres]:
+    """Run a Postgres of our own while the block runs.
+
+    Args:
+        pgmq: Whether to install PGMQ in its database `postgres`.
+
+    Raises:
+        AppError: If there is none on this machine, or it does not start.
+    """
+    binaries = find_postgres()
+    directory = Path(tempfile.mkdtemp(prefix="trunkline-postgres-"))
+    server = LocalPostgres(directory, binaries)
+    try:
+        server.initialise()
+        server.start()
+        if pgmq:
+            server.install_pgmq()
+        yield server
+    finally:
+        server.kill()  # nobody wants its data
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _unprivileged() -> Mapping[str, Any]:
+    if os.geteuid() != 0:
+        return {}
+    nobody = pwd.getpwnam("nobody")
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+
+
+def _children(parent: int) -> list[int]:
+    """Return the children of a process; none where the system does not say."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            # After the name, which may hold anything but ends with the last bracket: state, parent.
+            if int(entry.read_text().rpartition(")")[2].split()[1]) == parent:
+                found.append(int(entry.parent.name))
+    return found
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
