@@ -142,6 +142,22 @@ class LocalPostgres:
             raise AppError("the SQL of PGMQ is missing; scripts/setup --tests installs it")
         self.sql(sql.read_text(), database)
 
+    def encrypt(self, key: Path, certificate: Path) -> None:
+        """Let it speak TLS from now on.
+
+        Args:
+            key: A private key, PEM.
+            certificate: What it shows, PEM.
+        """
+        who, data = _unprivileged(), self._directory / "data"
+        for source, name in ((key, "server.key"), (certificate, "server.crt")):
+            shutil.copy(source, data / name)
+            (data / name).chmod(0o600)
+            if who:
+                shutil.chown(data / name, who["user"], who["group"])
+        self.sql("ALTER SYSTEM SET ssl = on")
+        self.sql("SELECT pg_reload_conf()")
+
     def _run(self, program: str, *arguments: str, script: str = "") -> str:
         done: subprocess.CompletedProcess[str] = subprocess.run(
             [self._binaries / program, *arguments],

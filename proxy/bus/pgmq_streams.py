@@ -9,12 +9,16 @@ import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from proxy.bus import pgmq_sql as sql
 from proxy.bus.bells import Bells
 from proxy.bus.pgmq_pool import Database
 from proxy.bus.streams import MAX_STREAM_ITEMS, BrokerDownError, StreamGoneError
 from proxy.errors import ConnectError
+
+if TYPE_CHECKING:
+    from proxy.bus.pgmq_pool import Row
 
 # Who was not told looks by themselves, so rarely that it costs nothing. A line notices a silent
 # peer sooner, and dials again.
@@ -142,7 +146,7 @@ class PgmqStreams:
         until = loop.time() + wait_s
         while True:
             told = await self._bells.hang(bell)
-            item = await self._pop(name)
+            item = await self._pop(name, bell)
             left_s = until - loop.time()
             if item is not None or left_s <= 0:
                 return item
@@ -200,15 +204,24 @@ class PgmqStreams:
         if rows[0][0] >= MAX_STREAM_ITEMS:
             raise BrokerDownError("a stream is full: nobody reads it")
 
-    async def _pop(self, name: str) -> bytes | None:
+    async def _pop(self, name: str, bell: str) -> bytes | None:
         while True:
-            # Rolled back when cancelled, so that somebody else gets it.
-            async with self._database.transaction() as connection:
-                row = await connection.fetchrow(sql.TAKE, name)
-            if row is None:
+            popping = asyncio.ensure_future(self._database.fetch_once(sql.TAKE, name))
+            try:
+                rows = await asyncio.shield(popping)
+            except asyncio.CancelledError:
+                await self._give_back(popping, name, bell)
+                raise
+            if not rows:
                 return None
-            if row["fresh"]:
-                return bytes(row["item"])
+            if rows[0]["fresh"]:
+                return bytes(rows[0]["item"])
+
+    async def _give_back(self, popping: "asyncio.Future[list[Row]]", name: str, bell: str) -> None:
+        """Put back what is about to be taken for somebody who was cancelled."""
+        with contextlib.suppress(BrokerDownError):
+            for row in await popping:
+                await self._database.fetch(sql.GIVE_BACK, name, row["message"], bell)
 
     async def _drop_unused(self, name: str) -> bool:
         """Drop a queue in which nothing waits; tell whether it was dropped."""
