@@ -1,8 +1,8 @@
 """What a line needs of a broker: ordered streams, claims that one of many takes, and notices.
 
-A line carries everything that must not be lost by itself, see `proxy.protocol`: numbers, repetition,
-windows. A broker is therefore asked for little: to keep the order of one writer, and to wake the
-reader at once. What it loses in a crash the line sends again.
+A line takes care of everything that must not be lost itself, see `proxy.protocol`: numbers,
+repetition, windows. A broker is therefore asked for little: to keep the order of one writer, and to
+wake the reader at once. What it loses in a crash the line sends again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,9 +33,9 @@ class StreamReader(Protocol):
     """One reader's place in a stream."""
 
     async def read(self) -> Sequence[bytes]:
-        """Wait for what was appended since, in order; what was returned is removed from the broker.
+        """Wait for what was appended since, in order.
 
-        Cancelling loses nothing.
+        What was returned is removed from the broker by the next call. Cancelling loses nothing.
 
         Raises:
             BrokerDownError: If the broker cannot be reached; reading may go on later, from the same
@@ -58,7 +58,8 @@ class Streams(Protocol):
         """Connect, and prepare what the broker needs once.
 
         Raises:
-            ConnectError: If the broker refuses us or is not what its URL says; never names a password.
+            ConnectError: If the broker cannot be reached, refuses us, or is not what its URL says;
+                never names a password.
         """
 
     async def close(self) -> None:

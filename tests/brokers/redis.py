@@ -1,4 +1,4 @@
-"""A Redis server of a test's own: on a free port, with its data in a folder, and it can be killed."""
+"""A Redis server of a test's own: on a free port, its data in a folder, and it can be killed."""
 
 import asyncio
 import contextlib
