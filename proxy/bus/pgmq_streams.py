@@ -183,8 +183,9 @@ class PgmqStreams:
         await self._create_tables()
         probe = sql.bell_of(f"probe {id(self)} {time.time_ns()}")
         told = await self._bells.hang(probe)
-        await self._database.fetch(sql.RING, probe)
-        if not await _heard(told, PROBE_TIMEOUT_S):
+        ringing = self._database.fetch(sql.RING, probe)
+        heard, _ = await asyncio.gather(_heard(told, PROBE_TIMEOUT_S), ringing)
+        if not heard:
             raise ConnectError(
                 f"{where} does not pass notifications on: connect to the server itself, or to a"
                 " pooler in session mode"
