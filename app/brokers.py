@@ -51,4 +51,8 @@ def _streams(url: str, settings: Settings) -> tuple[Streams, str]:
         except ImportError:
             raise MissingExtraError("The client for Redis", "redis") from None
         return RedisStreams(url), settings.redis_channel
-    raise AppError("brokers on Postgres are not served by this version")
+    try:
+        from proxy.bus.pgmq_streams import PgmqStreams
+    except ImportError:
+        raise MissingExtraError("The client for Postgres", "postgres") from None
+    return PgmqStreams(url), settings.pgmq_channel

@@ -46,17 +46,64 @@ _SHORTEST_S = 0.01
 _BOARD_TTL_S = 2 * NOTICE_TTL_S
 
 
-class RedisReader:
-    """One reader's place in a stream, with a connection of its own; see `StreamReader`."""
+class Connections:
+    """The connections of one process on which somebody waits for what others do."""
 
-    def __init__(self, connect: Connect, name: str) -> None:
-        """Begin at the beginning.
+    def __init__(self, connect: Connect) -> None:
+        """Prepare, closed.
 
         Args:
             connect: Makes connections.
+        """
+        self._connect = connect
+        self._made: set[Connection] = set()
+        self._open = False
+
+    def open(self) -> None:
+        """Let connections be made."""
+        self._open = True
+
+    def usable(self, connection: Connection | None = None) -> Connection:
+        """Return a connection that may be asked, connected or not.
+
+        Args:
+            connection: One that was made here; None for a new one.
+
+        Raises:
+            BrokerDownError: If this process has disconnected.
+        """
+        if not self._open:
+            raise BrokerDownError("the broker is not connected")
+        if connection is not None:
+            return connection
+        connection = self._connect()
+        self._made.add(connection)
+        return connection
+
+    async def drop(self, connection: Connection) -> None:
+        """Close a connection, and whoever waits on it is told."""
+        self._made.discard(connection)
+        await connection.disconnect(nowait=True)
+
+    async def close(self) -> None:
+        """Close every connection; safe to call again."""
+        self._open = False
+        for connection in list(self._made):
+            await self.drop(connection)
+
+
+class RedisReader:
+    """One reader's place in a stream, with a connection of its own; see `StreamReader`."""
+
+    def __init__(self, connections: "Connections", name: str) -> None:
+        """Begin at the beginning.
+
+        Args:
+            connections: Those of this process.
             name: The stream's name.
         """
-        self._connection: Connection = connect()
+        self._connections = connections
+        self._connection: Connection | None = None
         self._name = name
         self._last = (0, 0)
         self._untrimmed = False
@@ -64,6 +111,7 @@ class RedisReader:
     async def read(self) -> Sequence[bytes]:
         """Wait for what was appended since; see `StreamReader.read`."""
         while True:
+            self._connection = self._connections.usable(self._connection)
             asking = ask_alone(self._connection, self._commands())
             answers = await guarded(self._connection, asking, BLOCK_S + ANSWER_TIMEOUT_S)
             self._untrimmed = False
@@ -79,7 +127,9 @@ class RedisReader:
 
     async def close(self) -> None:
         """Stop reading; see `StreamReader.close`."""
-        await self._connection.disconnect(nowait=True)
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await self._connections.drop(connection)
 
     def _commands(self) -> list[Command]:
         ms, serial = self._last
@@ -114,30 +164,33 @@ class RedisStreams:
         """
         self._where = public_url(url)
         try:
-            self._connect = connector(url)
+            connect = connector(url)
         except ValueError:
             raise ConnectError(f"{self._where} is not a redis:// or rediss:// URL") from None
-        self._wire = RedisWire(self._connect)
+        self._wire = RedisWire(connect)
+        self._connections = Connections(connect)
         self._idle: list[Connection] = []
 
     async def open(self) -> None:
         """Connect; see `Streams.open`."""
-        connection = self._connect()
+        self._connections.open()
+        connection = self._connections.usable()
         asking = ask_alone(connection, [("PING",)])
         try:
             (answer,) = await guarded(connection, asking, ANSWER_TIMEOUT_S)
+            if isinstance(answer, RedisError):
+                raise down(answer)
         except BrokerDownError as error:
+            await self._connections.close()
             raise ConnectError(f"{self._where} cannot be used: {error}") from None
         finally:
-            await connection.disconnect(nowait=True)
-        if isinstance(answer, RedisError):
-            raise ConnectError(f"{self._where} cannot be used: {down(answer)}")
+            await self._connections.drop(connection)
+        self._wire.open()
 
     async def close(self) -> None:
         """Disconnect; see `Streams.close`."""
         await self._wire.close()
-        for connection in self._idle:
-            await connection.disconnect(nowait=True)
+        await self._connections.close()
         self._idle.clear()
 
     async def create(self, names: Sequence[str]) -> None:
@@ -165,7 +218,7 @@ class RedisStreams:
 
     def reader(self, name: str) -> RedisReader:
         """Return a reader at the beginning of a stream; see `Streams.reader`."""
-        return RedisReader(self._connect, name)
+        return RedisReader(self._connections, name)
 
     async def put(self, queue: str, item: bytes, *, ttl_s: float) -> None:
         """Put an item into a queue; see `Streams.put`."""
@@ -221,13 +274,18 @@ class RedisStreams:
         return 0
 
     async def _pop(self, queue: str, wait_s: float) -> bytes | None:
-        connection = self._idle.pop() if self._idle else self._connect()
+        connection = self._idle.pop() if self._idle else self._connections.usable()
         wait_s = max(wait_s, _SHORTEST_S)
         asking = ask_alone(connection, [("BLPOP", queue, round(wait_s, 3))])
-        (answer,) = await guarded(connection, asking, wait_s + ANSWER_TIMEOUT_S)
-        if isinstance(answer, RedisError):
-            await connection.disconnect(nowait=True)
-            raise down(answer)
+        answered = False
+        try:
+            (answer,) = await guarded(connection, asking, wait_s + ANSWER_TIMEOUT_S)
+            if isinstance(answer, RedisError):
+                raise down(answer)
+            answered = True
+        finally:
+            if not answered:
+                await self._connections.drop(connection)
         self._idle.append(connection)
         return None if answer is None else bytes(answer[1])
 

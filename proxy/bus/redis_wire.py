@@ -133,6 +133,10 @@ class RedisWire:
         self._waiting: deque[tuple[Command, asyncio.Future[Any]]] = deque()
         self._wake = asyncio.Event()
         self._asking: asyncio.Task[None] | None = None
+        self._closed = True
+
+    def open(self) -> None:
+        """Let people ask."""
         self._closed = False
 
     async def ask(self, *commands: Command) -> list[Any]:

@@ -9,8 +9,10 @@ from typing import Protocol
 
 from app.bench.local_postgres import local_postgres
 from proxy.bus.pgmq_streams import PgmqStreams
+from proxy.bus.redis_streams import RedisStreams
 from proxy.bus.streams import Streams
 from tests.brokers.postgres import Database
+from tests.brokers.redis import RedisServer, redis_server, servers
 from tests.proxy.bus.memory_streams import MemoryBroker, MemoryStreams
 
 # What everything is called in these tests, so that what is left can be told from what was there.
@@ -99,11 +101,43 @@ class Postgres:
         return await asyncio.to_thread(self.database.sql, script)
 
 
+@dataclass
+class Redis:
+    """A server."""
+
+    server: RedisServer
+
+    def streams(self) -> Streams:
+        return RedisStreams(self.server.url)
+
+    async def age(self, seconds: float) -> None:
+        for key in await self.left():
+            answer = await self.server.command("PTTL", key)
+            left_ms = int(answer.decode().partition("\r")[0].removeprefix(":"))
+            await self.server.command("PEXPIRE", key, str(left_ms - round(seconds * 1000)))
+
+    async def left(self) -> list[str]:
+        return await self.server.keys()
+
+    async def kill(self) -> None:
+        await self.server.kill()
+
+    async def start(self) -> None:
+        await self.server.start()
+
+
+# The oldest Redis that is supported, and the newest, by the fixtures' names of them.
+REDISES = {f"redis-{name}": program for name, program in servers().items()}
+
+
 @contextlib.asynccontextmanager
 async def mortal(kind: str, folder: Path) -> AsyncIterator[Broker]:
     """Run a broker that may be killed while the block runs."""
     if kind == "memory":
         yield Memory()
+    elif kind in REDISES:
+        async with redis_server(folder, program=REDISES[kind]) as redis:
+            yield Redis(redis)
     else:
         with local_postgres() as server:
             yield Postgres(Database(server, "postgres"))

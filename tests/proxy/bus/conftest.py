@@ -7,19 +7,20 @@ import pytest
 
 from proxy.bus.streams import Streams
 from tests.brokers.postgres import Database
-from tests.proxy.bus.brokers import Broker, Memory, Postgres, mortal, opened
+from tests.proxy.bus.brokers import REDISES, Broker, Postgres, mortal, opened
 
-KINDS = ("memory", "postgres")
+KINDS = ("memory", *REDISES, "postgres")
 
 
 @pytest.fixture(params=KINDS)
-async def broker(request: pytest.FixtureRequest) -> AsyncIterator[Broker]:
+async def broker(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Broker]:
     """A broker with nothing in it, which lives."""
-    if request.param == "memory":
-        yield Memory()
-    else:
+    if request.param == "postgres":
         database: Database = request.getfixturevalue("postgres")
         yield Postgres(database)
+    else:
+        async with mortal(request.param, tmp_path) as alone:
+            yield alone
 
 
 @pytest.fixture(params=KINDS)
