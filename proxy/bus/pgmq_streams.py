@@ -249,6 +249,8 @@ class PgmqReader:
         # Numbers: up to the first everything is removed, up to the second it was handed out.
         self._removed = self._read = 0
         self._losses: int | None = None
+        # What is set when something comes; None if more may be there already.
+        self._told: asyncio.Event | None = None
 
     async def read(self) -> Sequence[bytes]:
         """Wait for items; see `StreamReader.read`.
@@ -260,15 +262,24 @@ class PgmqReader:
         while True:
             told = await self._bells.hang(self._bell)
             self._notice_losses()
+            if told is self._told:
+                # Nothing came since the last look, unless it was not told.
+                self._told = None
+                await _heard(told, POLL_S)
+                continue
             upto = self._read
             rows = await self._database.fetch(sql.READ, self._name, self._removed, upto)
             if not rows:
                 raise StreamGoneError("the stream is gone")
             self._removed = upto
-            if rows[0]["n"] is not None:
-                self._read = rows[-1]["n"]
-                return [row["body"] for row in rows]
-            await _heard(told, POLL_S)
+            if rows[0]["n"] is None:
+                self._told = told
+                continue
+            self._read = rows[-1]["n"]
+            items = [row["body"] for row in rows]
+            cut = len(items) == sql.READ_ITEMS or sum(map(len, items)) >= sql.READ_BYTES
+            self._told = None if cut else told
+            return items
 
     async def close(self) -> None:
         """Stop listening; see `StreamReader.close`."""
