@@ -106,6 +106,9 @@ class WebSocketProxyClientTask(LineTask):
             dialler = WebSocketDialler(url, dial_options)
         assert dialler is not None
         self.dialler: Dialler = dialler
+        if url is None:
+            # A line may take the place of another, with the same tasks behind it.
+            self._remote_runner = f"{local[0]}@remote"
         self._options = options
         self._dialling: asyncio.Task[None] | None = None
         self._unheard_since: float | None = None

@@ -18,8 +18,8 @@ from app.caller.cover import cover, missing
 from app.caller.floor import Floor
 from app.caller.main_task import MAIN_NAME
 from proxy import CloseCode, ConnectError, LinkClosedError, WebSocketProxyClientTask, may_reconnect
-from proxy.bus.claims import CLAIM_TTL_S, Claims, Offer
-from proxy.bus.dialler import ChannelDialler
+from proxy.bus.claims import Claims, Offer
+from proxy.bus.dialler import ChannelDialler, NotServedError
 from proxy.bus.streams import NOTICE_PERIOD_S, BrokerDownError
 from proxy.codec.rules import HOME
 from proxy.handshake import TrunkOptions
@@ -27,6 +27,12 @@ from proxy.pulse import Patience
 
 # A caller has to learn within seconds that a pool has died.
 PATIENCE = Patience(heartbeat_s=1.0)
+
+# How long to wait for pools that together have every task.
+OFFER_TIMEOUT_S = 10.0
+
+# Claims that nobody takes, one after the other, before the caller gives up.
+MAX_UNSERVED = 3
 
 # Pools are replaced so often in one conversation; more deaths have a cause that goes on.
 MAX_REPLACED = 10
@@ -70,7 +76,7 @@ class PooledAssistant:
         *,
         where: str,
         start_timeout_s: float = START_TIMEOUT_S,
-        claim_timeout_s: float = CLAIM_TTL_S,
+        offer_timeout_s: float = OFFER_TIMEOUT_S,
     ) -> None:
         """Prepare; nothing is claimed yet.
 
@@ -80,7 +86,7 @@ class PooledAssistant:
             recipe: The assistant, if this process knows it.
             where: The broker's URL, fit to be shown.
             start_timeout_s: How long the assistant may take to be ready.
-            claim_timeout_s: How long to wait for pools.
+            offer_timeout_s: How long to wait for pools that together have every task.
         """
         self.error: str | None = None
         self._claims = claims
@@ -88,11 +94,12 @@ class PooledAssistant:
         self._recipe = recipe
         self._where = where
         self._start_timeout_s = start_timeout_s
-        self._claim_timeout_s = claim_timeout_s
+        self._offer_timeout_s = offer_timeout_s
         self._floor = Floor(MAIN_NAME)
         self._parts: list[Part] = []
         self._lines = 0
         self._replaced = 0
+        self._unserved = 0
         self._replacing: set[asyncio.Task[None]] = set()
         # What to activate as soon as it is ready, and with which arguments.
         self._awaited: dict[str, LLMWorkerActivationArgs | None] = {}
@@ -148,7 +155,7 @@ class PooledAssistant:
         offers: list[Offer] = []
         away: BrokerDownError | None = None
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._claim_timeout_s):
+            async with asyncio.timeout(self._offer_timeout_s):
                 while True:
                     try:
                         found = await self._claims.offers(self._assistant)
@@ -191,7 +198,7 @@ class PooledAssistant:
         siblings = [task for task in offer.all_tasks if task not in offer.tasks]
         line = WebSocketProxyClientTask(
             LINE_NAME if self._lines == 1 else f"{LINE_NAME}-{self._lines}",
-            dialler=ChannelDialler(self._claims, offer, timeout_s=self._claim_timeout_s),
+            dialler=ChannelDialler(self._claims, offer),
             remote_task_name=exported if not siblings else [*exported, *_others(offer)],
             local_task_name=[MAIN_NAME, *siblings],
             active=True,
@@ -204,7 +211,11 @@ class PooledAssistant:
             await self._ready(names)
 
         async def on_connect_failed(_: object, error: ConnectError) -> None:
-            self._lost(part, str(error))
+            self._unserved += isinstance(error, NotServedError)
+            if self._unserved < MAX_UNSERVED:
+                self._lost(part, str(error))
+            else:
+                await self._give_up(f"{self._where}: {error}")
 
         async def on_disconnected(_: object, error: LinkClosedError) -> None:
             await self._disconnected(part, error)
@@ -216,6 +227,7 @@ class PooledAssistant:
 
     async def _ready(self, names: tuple[str, ...]) -> None:
         assert self._main is not None
+        self._unserved = 0
         for name in names:
             if name in self._awaited:
                 arguments = self._awaited.pop(name)
@@ -226,7 +238,7 @@ class PooledAssistant:
         logger.info(f"A line is gone ({error.code})")
         if part not in self._parts:
             return
-        if error.code != CloseCode.ENDED:
+        if error.code != CloseCode.ENDED and not part.line.ending:
             lost = may_reconnect(error.code) or error.code == CloseCode.SESSION_GONE
             if lost:
                 self._lost(part, why(error))

@@ -18,8 +18,9 @@ from msgspec import Meta
 from proxy.bus.streams import Streams
 from proxy.errors import LineError
 
-# A claim that nobody takes is of no use to a caller who has given up.
-CLAIM_TTL_S = 10.0
+# A pool that waits for claims takes one within milliseconds. One that nobody takes is put again, as
+# another pool may have come.
+CLAIM_TTL_S = 4.0
 
 # 130 bits.
 _HASH_LENGTH = 26
