@@ -2,24 +2,22 @@
 
 import contextlib
 import os
-import pwd
 import secrets
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import threading
-from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from app.bench.local_process import (
+    ENVIRONMENT,
+    START_TIMEOUT_S,
+    LocalProcess,
+    free_port,
+    unprivileged,
+)
 from app.errors import AppError
-
-# Recovery after a kill takes well under a second here; a machine that is busy takes longer.
-START_TIMEOUT_S = 60.0
 
 # Where Debian keeps it, off the search path; the newest first.
 _DEBIAN = "/usr/lib/postgresql"
@@ -29,11 +27,6 @@ PGMQ_SQL = Path(sys.prefix) / "pgmq" / "pgmq" / "sql" / "pgmq.sql"
 
 _USER = "trunkline"
 _READY = "database system is ready to accept connections"
-_LOG_LINES = 20
-
-# Nothing of ours: no locale, no PGHOST.
-_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
-
 MISSING = (
     "there is no Postgres on this machine; install it (Debian: postgresql), or name one with --bus"
 )
@@ -60,17 +53,16 @@ class LocalPostgres:
     Attributes:
         port: Where it listens.
         password: Of its only user.
+        process: Its process.
     """
 
     def __init__(self, directory: Path, binaries: Path) -> None:
         """Prepare; see `local_postgres`."""
-        self.port = _free_port()
+        self.port = free_port()
         self.password = secrets.token_urlsafe(12)
         self._directory = directory
         self._binaries = binaries
-        self._process: subprocess.Popen[str] | None = None
-        self._ready = threading.Event()
-        self._log: deque[str] = deque(maxlen=_LOG_LINES)
+        self.process = LocalProcess("Postgres", _READY)
 
     def url(self, database: str = "postgres") -> str:
         """Return the URL of a database."""
@@ -80,7 +72,7 @@ class LocalPostgres:
         """Make the data directory."""
         secret = self._directory / "password"
         secret.write_text(self.password)
-        who = _unprivileged()
+        who = unprivileged()
         if who:
             shutil.chown(self._directory, who["user"], who["group"])
             shutil.chown(secret, who["user"], who["group"])
@@ -94,37 +86,18 @@ class LocalPostgres:
         Raises:
             AppError: If it does not; carries its last words.
         """
-        self._ready.clear()
         where = ["-D", str(self._directory / "data"), "-p", str(self.port), "-k", ""]
         settings = ("listen_addresses=127.0.0.1", "shared_buffers=32MB", "max_connections=200")
-        self._process = subprocess.Popen(
-            [self._binaries / "postgres", *where, *(f"--{setting}" for setting in settings)],
-            stderr=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            text=True,
-            errors="replace",
-            cwd=self._directory,
-            env=_ENVIRONMENT,
-            **_unprivileged(),
-        )
-        threading.Thread(target=self._listen, args=(self._process,), daemon=True).start()
-        if not self._ready.wait(START_TIMEOUT_S) or self._process.poll() is not None:
-            self.kill()
-            raise AppError("\n".join(["Postgres did not start; its last words:", *self._log]))
+        command = [
+            str(self._binaries / "postgres"),
+            *where,
+            *(f"--{setting}" for setting in settings),
+        ]
+        self.process.start(command, self._directory, **unprivileged())
 
     def kill(self) -> None:
         """Kill it and all its children with SIGKILL; what it had not written is lost."""
-        process = self._process
-        if process is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGSTOP)  # or it starts others while we look
-            for child in _children(process.pid):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(child, signal.SIGKILL)
-            process.kill()
-        process.wait()
-        self._process = None
+        self.process.kill()
 
     def sql(self, script: str, database: str = "postgres") -> str:
         """Run SQL as its user, and return what it prints: rows of values, split by `|`."""
@@ -142,6 +115,22 @@ class LocalPostgres:
             raise AppError("the SQL of PGMQ is missing; scripts/setup --tests installs it")
         self.sql(sql.read_text(), database)
 
+    def encrypt(self, key: Path, certificate: Path) -> None:
+        """Let it speak TLS from now on.
+
+        Args:
+            key: A private key, PEM.
+            certificate: What it shows, PEM.
+        """
+        who, data = unprivileged(), self._directory / "data"
+        for source, name in ((key, "server.key"), (certificate, "server.crt")):
+            shutil.copy(source, data / name)
+            (data / name).chmod(0o600)
+            if who:
+                shutil.chown(data / name, who["user"], who["group"])
+        self.sql("ALTER SYSTEM SET ssl = on")
+        self.sql("SELECT pg_reload_conf()")
+
     def _run(self, program: str, *arguments: str, script: str = "") -> str:
         done: subprocess.CompletedProcess[str] = subprocess.run(
             [self._binaries / program, *arguments],
@@ -151,22 +140,13 @@ class LocalPostgres:
             check=False,
             timeout=START_TIMEOUT_S,
             cwd=self._directory,
-            env={**_ENVIRONMENT, "PGPASSWORD": self.password},
-            **_unprivileged(),
+            env={**ENVIRONMENT, "PGPASSWORD": self.password},
+            **unprivileged(),
         )
         if done.returncode:
             words = done.stderr.replace(self.password, "***")
             raise AppError(f"{program} failed:\n{words}")
         return done.stdout
-
-    def _listen(self, process: "subprocess.Popen[str]") -> None:
-        assert process.stderr is not None
-        for line in process.stderr:
-            self._log.append(line.rstrip())
-            if _READY in line:
-                self._ready.set()
-        process.stderr.close()
-        self._ready.set()  # it is over: whoever waits need not
 
 
 @contextlib.contextmanager
@@ -191,27 +171,3 @@ def local_postgres(*, pgmq: bool = True) -> Iterator[LocalPostgres]:
     finally:
         server.kill()  # nobody wants its data
         shutil.rmtree(directory, ignore_errors=True)
-
-
-def _unprivileged() -> Mapping[str, Any]:
-    if os.geteuid() != 0:
-        return {}
-    nobody = pwd.getpwnam("nobody")
-    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-
-
-def _children(parent: int) -> list[int]:
-    """Return the children of a process; none where the system does not say."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            # After the name, which may hold anything but ends with the last bracket: state, parent.
-            if int(entry.read_text().rpartition(")")[2].split()[1]) == parent:
-                found.append(int(entry.parent.name))
-    return found
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -47,7 +47,8 @@ _WORDS: dict[type[Exception], str] = {
     " what it needs",
     asyncpg.TooManyConnectionsError: "has no connection left for us",
     ssl.SSLError: "speaks no TLS that we trust, see sslmode",
-    asyncpg.ClientConfigurationError: "is not a URL that asyncpg understands",
+    # Also where a file is missing that `sslmode` asks for.
+    asyncpg.ClientConfigurationError: "comes with options that asyncpg cannot follow",
     ValueError: "is not a URL that asyncpg understands",
 }
 
@@ -138,9 +139,18 @@ class Database:
         """
         for pause_s in RETRIES_S:
             with contextlib.suppress(BrokerDownError):
-                return await self._fetch(sql, *values)
+                return await self.fetch_once(sql, *values)
             await asyncio.sleep(pause_s)
-        return await self._fetch(sql, *values)
+        return await self.fetch_once(sql, *values)
+
+    async def fetch_once(self, sql: str, *values: Any) -> "list[Row]":
+        """Run a statement that must not be run twice, and return its rows.
+
+        Raises:
+            BrokerDownError: If the server cannot be reached, or not in time.
+        """
+        async with self._borrowed() as connection:
+            return await connection.fetch(sql, *values)
 
     async def run(self, *statements: Statement) -> None:
         """Run statements together or not at all; otherwise like `fetch`.
@@ -171,10 +181,6 @@ class Database:
         async with self.transaction() as connection:
             for sql, *values in statements:
                 await connection.execute(sql, *values)
-
-    async def _fetch(self, sql: str, *values: Any) -> "list[Row]":
-        async with self._borrowed() as connection:
-            return await connection.fetch(sql, *values)
 
     @contextlib.asynccontextmanager
     async def _borrowed(self) -> "AsyncIterator[Borrowed]":

@@ -152,13 +152,15 @@ SELECT pgmq.send($1, jsonb_build_object(
 """
 
 TAKE = """
-SELECT decode(p.message->>'item', 'base64') AS item,
+SELECT p.message::text AS message, decode(p.message->>'item', 'base64') AS item,
     (p.message->>'until')::float8 > extract(epoch FROM clock_timestamp()) AS fresh
 FROM (
     SELECT name FROM trunkline.queues
     WHERE name = $1 AND to_regclass('pgmq.q_' || name) IS NOT NULL FOR KEY SHARE
 ) AS q, LATERAL pgmq.pop(q.name) AS p
 """
+
+GIVE_BACK = "SELECT pgmq.send($1, $2::text::jsonb), pg_notify($3, '')"
 
 QUEUES = "SELECT name FROM trunkline.queues ORDER BY name"
 

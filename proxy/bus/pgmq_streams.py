@@ -9,12 +9,16 @@ import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from proxy.bus import pgmq_sql as sql
 from proxy.bus.bells import Bells
 from proxy.bus.pgmq_pool import Database
 from proxy.bus.streams import MAX_STREAM_ITEMS, BrokerDownError, StreamGoneError
 from proxy.errors import ConnectError
+
+if TYPE_CHECKING:
+    from proxy.bus.pgmq_pool import Row
 
 # Who was not told looks by themselves, so rarely that it costs nothing. A line notices a silent
 # peer sooner, and dials again.
@@ -142,7 +146,7 @@ class PgmqStreams:
         until = loop.time() + wait_s
         while True:
             told = await self._bells.hang(bell)
-            item = await self._pop(name)
+            item = await self._pop(name, bell)
             left_s = until - loop.time()
             if item is not None or left_s <= 0:
                 return item
@@ -179,8 +183,9 @@ class PgmqStreams:
         await self._create_tables()
         probe = sql.bell_of(f"probe {id(self)} {time.time_ns()}")
         told = await self._bells.hang(probe)
-        await self._database.fetch(sql.RING, probe)
-        if not await _heard(told, PROBE_TIMEOUT_S):
+        ringing = self._database.fetch(sql.RING, probe)
+        heard, _ = await asyncio.gather(_heard(told, PROBE_TIMEOUT_S), ringing)
+        if not heard:
             raise ConnectError(
                 f"{where} does not pass notifications on: connect to the server itself, or to a"
                 " pooler in session mode"
@@ -200,15 +205,24 @@ class PgmqStreams:
         if rows[0][0] >= MAX_STREAM_ITEMS:
             raise BrokerDownError("a stream is full: nobody reads it")
 
-    async def _pop(self, name: str) -> bytes | None:
+    async def _pop(self, name: str, bell: str) -> bytes | None:
         while True:
-            # Rolled back when cancelled, so that somebody else gets it.
-            async with self._database.transaction() as connection:
-                row = await connection.fetchrow(sql.TAKE, name)
-            if row is None:
+            popping = asyncio.ensure_future(self._database.fetch_once(sql.TAKE, name))
+            try:
+                rows = await asyncio.shield(popping)
+            except asyncio.CancelledError:
+                await self._give_back(popping, name, bell)
+                raise
+            if not rows:
                 return None
-            if row["fresh"]:
-                return bytes(row["item"])
+            if rows[0]["fresh"]:
+                return bytes(rows[0]["item"])
+
+    async def _give_back(self, popping: "asyncio.Future[list[Row]]", name: str, bell: str) -> None:
+        """Put back what is about to be taken for somebody who was cancelled."""
+        with contextlib.suppress(BrokerDownError):
+            for row in await popping:
+                await self._database.fetch(sql.GIVE_BACK, name, row["message"], bell)
 
     async def _drop_unused(self, name: str) -> bool:
         """Drop a queue in which nothing waits; tell whether it was dropped."""
@@ -235,6 +249,8 @@ class PgmqReader:
         # Numbers: up to the first everything is removed, up to the second it was handed out.
         self._removed = self._read = 0
         self._losses: int | None = None
+        # What is set when something comes; None if more may be there already.
+        self._told: asyncio.Event | None = None
 
     async def read(self) -> Sequence[bytes]:
         """Wait for items; see `StreamReader.read`.
@@ -246,15 +262,24 @@ class PgmqReader:
         while True:
             told = await self._bells.hang(self._bell)
             self._notice_losses()
+            if told is self._told:
+                # Nothing came since the last look, unless it was not told.
+                self._told = None
+                await _heard(told, POLL_S)
+                continue
             upto = self._read
             rows = await self._database.fetch(sql.READ, self._name, self._removed, upto)
             if not rows:
                 raise StreamGoneError("the stream is gone")
             self._removed = upto
-            if rows[0]["n"] is not None:
-                self._read = rows[-1]["n"]
-                return [row["body"] for row in rows]
-            await _heard(told, POLL_S)
+            if rows[0]["n"] is None:
+                self._told = told
+                continue
+            self._read = rows[-1]["n"]
+            items = [row["body"] for row in rows]
+            cut = len(items) == sql.READ_ITEMS or sum(map(len, items)) >= sql.READ_BYTES
+            self._told = None if cut else told
+            return items
 
     async def close(self) -> None:
         """Stop listening; see `StreamReader.close`."""

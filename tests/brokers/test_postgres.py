@@ -36,9 +36,7 @@ async def test_it_is_killed_and_comes_back_with_its_data(own_postgres: Database)
 
 
 def test_it_does_not_run_as_root(postgres: Database) -> None:
-    process = postgres.server._process
-    assert process is not None
-    assert os.stat(f"/proc/{process.pid}").st_uid != 0
+    assert os.stat(f"/proc/{postgres.server.process.pid}").st_uid != 0
 
 
 def test_where_there_is_none_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,6 +71,10 @@ class Postgres:
 
     database: Database
 
+    @property
+    def url(self) -> str:
+        return self.database.url
+
     def streams(self) -> Streams:
         return PgmqStreams(self.database.url)
 
