@@ -57,6 +57,20 @@ async def test_a_broker_that_stays_away_ends_the_conversation_and_is_named(there
     await there.server.command("FLUSHALL")
 
 
+async def test_who_hangs_up_while_a_pool_is_replaced_claims_no_other(there: Place) -> None:
+    side = there.side("handoff")
+    async with talking(side) as talk:
+        async with there.pool("handoff"):
+            await talk.hear(lines.GREETING)
+        while not side._replacing:  # noqa: ASYNC110  # nothing tells
+            await asyncio.sleep(0.01)
+    async with there.pool("handoff") as other:
+        assert side._replacing == set()
+        await within(empty(other))
+    assert talk.result is not None
+    assert not talk.result.ended_by_assistant
+
+
 async def test_a_handoff_between_pools_survives_a_broker_that_is_killed(there: Place) -> None:
     async with there.pool("handoff", "greeter"), there.pool("handoff", "support"):
         async with talking(there.side("handoff")) as talk:
