@@ -3,15 +3,11 @@
 import contextlib
 from collections.abc import AsyncIterator
 
-from app.addresses import problem_of
 from app.errors import AppError, MissingExtraError
-from app.settings import Settings
+from app.settings import REDIS_SCHEMES, Settings
 from proxy import ConnectError
 from proxy.bus.claims import Claims, PrefixError
 from proxy.bus.streams import Streams
-
-REDIS_SCHEMES = ("redis", "rediss")
-POSTGRES_SCHEMES = ("postgresql", "postgres")
 
 HOW_TO_NAME_IT = "give --bus redis://HOST:PORT or postgresql://…, or set TRUNKLINE_BUS_URL"
 
@@ -42,9 +38,6 @@ async def open_broker(settings: Settings) -> AsyncIterator[Claims]:
 
 
 def _streams(url: str, settings: Settings) -> tuple[Streams, str]:
-    problem = problem_of(url, (*REDIS_SCHEMES, *POSTGRES_SCHEMES))
-    if problem is not None:
-        raise AppError(f"a broker's URL {problem}")
     if url.partition(":")[0] in REDIS_SCHEMES:
         try:
             from proxy.bus.redis_streams import RedisStreams

@@ -28,6 +28,10 @@ CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode]
 
 
+# What the URL of a broker may begin with.
+REDIS_SCHEMES = ("redis", "rediss")
+POSTGRES_SCHEMES = ("postgresql", "postgres")
+
 # As in Pipecat's own distributed examples.
 DEFAULT_CHANNEL = "pipecat_acme"
 
@@ -69,7 +73,8 @@ class Settings(BaseSettings):
         daily_api_key: Daily's key, for the Daily transport.
         bus_url: The broker of conversations that are spread over processes: `redis://`, `rediss://`
             or `postgresql://`, with user and password in it.
-        database_url: A Postgres that is the broker where `bus_url` is not set.
+        database_url: A Postgres that is the broker where `bus_url` is not set; other databases are
+            let be.
         redis_channel: What the names of everything on Redis begin with.
         pgmq_channel: The same on Postgres.
         max_message_bytes: The largest message that a line takes.
@@ -163,6 +168,16 @@ class Settings(BaseSettings):
             raise ValueError(f"a base URL {problem}")
         return value
 
+    @field_validator("bus_url")
+    @classmethod
+    def _is_broker(cls, value: SecretStr | None) -> SecretStr | None:
+        url = "" if value is None else value.get_secret_value()
+        # Postgres is named in many ways, without a host too; asyncpg knows them.
+        known = url.partition("://")[0] in POSTGRES_SCHEMES
+        if url and not known and (problem := problem_of(url, REDIS_SCHEMES + POSTGRES_SCHEMES)):
+            raise ValueError(f"a broker's URL {problem}")
+        return value
+
     @field_validator("deepgram_base_url")
     @classmethod
     def _is_address(cls, value: str | None) -> str | None:
@@ -194,8 +209,11 @@ class Settings(BaseSettings):
     @property
     def broker_url(self) -> str | None:
         """The broker's URL, with its secrets; None if none is set."""
-        url = self.bus_url or self.database_url
-        return url.get_secret_value() if url is not None else None
+        if self.bus_url is not None:
+            return self.bus_url.get_secret_value()
+        database = self.database_url.get_secret_value() if self.database_url is not None else ""
+        # A database of another kind, or of another program's dialect, is not meant for us.
+        return database if database.partition("://")[0] in POSTGRES_SCHEMES else None
 
     @property
     def listen_host(self) -> str:

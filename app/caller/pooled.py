@@ -101,6 +101,7 @@ class PooledAssistant:
         self._replaced = 0
         self._unserved = 0
         self._replacing: set[asyncio.Task[None]] = set()
+        self._finished = False
         # What to activate as soon as it is ready, and with which arguments.
         self._awaited: dict[str, LLMWorkerActivationArgs | None] = {}
         self._decided = asyncio.Event()
@@ -124,6 +125,7 @@ class PooledAssistant:
     async def join(self, runner: WorkerRunner, main: PipelineWorker) -> None:
         """Watch who has the floor; lines are added once it is known to which pools."""
         self._runner, self._main = runner, main
+        main.add_event_handler("on_pipeline_finished", self._on_finished)
         await runner.bus.subscribe(self._floor)
 
     async def begin(self, main: PipelineWorker) -> None:
@@ -248,9 +250,15 @@ class PooledAssistant:
         assert self._runner is not None
         await self._runner.end(reason="the line is gone")
 
+    def _on_finished(self, *_: object) -> None:
+        """Claim nothing more: the caller's conversation is over."""
+        self._finished = True
+        for replacing in self._replacing:
+            replacing.cancel()
+
     def _lost(self, part: Part, reason: str) -> None:
         """Claim the tasks of a part elsewhere, as its pool is gone."""
-        if part in self._parts:
+        if part in self._parts and not self._finished:
             self._parts.remove(part)
             replacing = asyncio.create_task(self._replace(part, reason), name="replace-pool")
             self._replacing.add(replacing)

@@ -146,26 +146,26 @@ class Channel:
         """Wait until what was handed over is with the broker, or will never be."""
         await self._flushed.wait()
 
-    def over(self, link: "ChannelLink", code: int) -> None:
-        """Take in that a connection is over.
+    def over(self, code: int) -> None:
+        """Take in that the connection is over.
 
         Args:
-            link: The connection.
             code: The close code.
         """
-        if link is self._link:
-            self._link = None
-            self._take_unsent()
-            self._flushed.set()
-            # A code that the session outlives is not the last word.
-            self._parted = self._parted or not may_resume(code)
+        self._link = None
+        self._take_unsent()
+        self._flushed.set()
+        # A code that the session outlives is not the last word.
+        self._parted = self._parted or not may_resume(code)
 
     def _begin(self, number: int) -> "ChannelLink":
         if self._link is not None:
             self._link.lose(LinkClosedError())
         self._number = number
-        self._link = ChannelLink(self, number)
-        return self._link
+        link = self._link = ChannelLink(self, number)
+        if self.gone.is_set():
+            link.lose(LinkClosedError(CloseCode.SESSION_GONE))
+        return link
 
     def _take_unsent(self) -> list[bytes]:
         items = list(self._unsent)
@@ -339,7 +339,7 @@ class ChannelLink:
             self.lost = error
             self._news.set()
             self._room.set()
-            self._channel.over(self, error.code)
+            self._channel.over(error.code)
 
     async def deliver(self, data: bytes) -> None:
         """Take in a message; waits while much has not been received.

@@ -6,11 +6,15 @@ from loguru import logger
 
 from proxy.bus.channel import Channel, ChannelLink, End
 from proxy.bus.claims import CLAIM_TTL_S, Claim, Claims, Offer, new_secret
-from proxy.bus.streams import NOTICE_TTL_S, BrokerDownError
+from proxy.bus.streams import NOTICE_PERIOD_S, NOTICE_TTL_S, BrokerDownError
 from proxy.errors import ConnectError, SessionLostError
 
 # Pools put up their offers again as soon as a broker is back, which they notice within this.
 GRACE_S = 2 * NOTICE_TTL_S
+
+# A pool without an offer may have been busy for seconds; so long it may go on, and its caller still
+# gets over its death in five.
+CONFIRM_S = 1.0
 
 
 class NotServedError(ConnectError):
@@ -86,10 +90,17 @@ class ChannelDialler:
         """Give up a session whose pool shows no sign of life on a broker that is there."""
         if channel.gone.is_set():
             raise SessionLostError("the pool has ended the session")
+        loop = asyncio.get_running_loop()
+        began_at = loop.time()
+        while not await self._offered():
+            now = loop.time()
+            if channel.outage_at is not None and now - channel.outage_at < GRACE_S:
+                raise ConnectError("the pool has not come back yet")
+            if now - began_at >= CONFIRM_S:
+                raise SessionLostError("the pool is gone")
+            await asyncio.sleep(NOTICE_PERIOD_S / 2)
+
+    async def _offered(self) -> bool:
+        """Tell whether the pool that took the claim still offers anything."""
         offers = await self._claims.offers(self._wanted.assistant)
-        if any(offer.pool == self.pool for offer in offers):
-            return
-        now = asyncio.get_running_loop().time()
-        if channel.outage_at is None or now - channel.outage_at > GRACE_S:
-            raise SessionLostError("the pool is gone")
-        raise ConnectError("the pool has not come back yet")
+        return any(offer.pool == self.pool for offer in offers)
