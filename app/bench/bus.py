@@ -39,8 +39,9 @@ FULL = _Size(rounds=3, pings=500, slow_pings=60, texts=2_000, slow_texts=200, sa
 QUICK = _Size(rounds=1, pings=20, slow_pings=5, texts=100, slow_texts=20, said=100)
 
 # A broker is killed after a third of what is said, and comes back after a second third.
+# Stock over ours: on Redis ours may take one and a half times as long, as it loses nothing.
 _AIMS = {
-    "Redis": Aim(times=1 / 1.5),
+    "Redis": Aim(times=0.67),
     "Postgres": Aim(times=5, at_most=20.0),
 }
 
