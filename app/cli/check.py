@@ -51,6 +51,7 @@ async def run_check() -> int:
     configure_logs(settings.log_level, assistant_modules=settings.assistant_modules)
     out.print(_table(settings))
     _check_assistants(settings, findings)
+    _check_identity(settings, findings)
     _check_packages(settings, findings)
     await _check_vendors(settings, findings)
     return _report(findings)
@@ -101,6 +102,15 @@ def _consequences(settings: Settings) -> Iterator[tuple[str, str]]:
 def _check_assistants(settings: Settings, findings: Findings) -> None:
     try:
         load_assistants(settings)
+    except SettingsError as error:
+        findings.wrong.append(str(error))
+
+
+def _check_identity(settings: Settings, findings: Findings) -> None:
+    from app.server.identity import Identity
+
+    try:
+        Identity(settings)
     except SettingsError as error:
         findings.wrong.append(str(error))
 

@@ -8,10 +8,11 @@ from fastapi import FastAPI
 
 from agents import Assistants
 from app import __version__
-from app.server import docs, routes
+from app.server import creating, docs, routes
+from app.server.bodies import BodyLimit
 from app.server.door import Door
 from app.server.isolation import contain_exits
-from app.server.refusal import TurnedAwayError
+from app.server.problems import answer_with_problems
 from app.server.state import ServerState
 from app.services import Roles
 from app.settings import Settings
@@ -23,7 +24,11 @@ def create_app(settings: Settings, assistants: Assistants) -> FastAPI:
     Args:
         settings: The settings.
         assistants: The assistants to host.
+
+    Raises:
+        SettingsError: If a file that the settings name cannot be used.
     """
+    door = Door(settings)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -32,9 +37,11 @@ def create_app(settings: Settings, assistants: Assistants) -> FastAPI:
             # Nearly every assistant has a model; the first caller is not to wait for the import.
             from app.services import language_models  # noqa: F401
         async with Roles.open(settings, assistants) as roles:
-            door = Door(settings.tokens, settings.allowed_origins)
             app.state.server = ServerState(settings, assistants, roles, door)
-            yield
+            try:
+                yield
+            finally:
+                await door.identity.close()
 
     app = FastAPI(
         title="Trunkline",
@@ -44,6 +51,8 @@ def create_app(settings: Settings, assistants: Assistants) -> FastAPI:
         openapi_url=None,  # and with it FastAPI's own pages, which ask nobody for a token
     )
     app.include_router(routes.router)
+    app.include_router(creating.router)
     app.include_router(docs.router)
-    app.add_exception_handler(TurnedAwayError, routes.on_turned_away)
+    app.add_middleware(BodyLimit)
+    answer_with_problems(app)
     return app

@@ -3,13 +3,17 @@
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, WebSocket
+from fastapi import APIRouter, Depends, WebSocket
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.requests import HTTPConnection
 
 from agents import Recipe
+from app.server.admission import Slot
+from app.server.admission.slots import FULL, RETRY_S
+from app.server.identity import Principal
 from app.server.metadata import metadata_of
+from app.server.problems import problems
 from app.server.refusal import Refusal, TurnedAwayError
 from app.server.session import Caller, Session, SessionLimits
 from app.server.state import ServerState, state_of
@@ -20,16 +24,9 @@ from proxy.wire import SESSION_HEADER
 
 router = APIRouter()
 
-# A conversation lasts minutes, so a slot is free again soon; a draining server is replaced soon.
-BUSY_RETRY_S = 5
-
-_NO_ASSISTANT = Refusal(HTTPStatus.NOT_FOUND, "no_assistant", "there is no such assistant here")
-_DRAINING = Refusal(
-    HTTPStatus.SERVICE_UNAVAILABLE, "draining", "the server is going away", BUSY_RETRY_S
-)
-_FULL = Refusal(
-    HTTPStatus.SERVICE_UNAVAILABLE, "full", "the server has no session to spare", BUSY_RETRY_S
-)
+# A draining server is replaced soon.
+NO_ASSISTANT = Refusal(HTTPStatus.NOT_FOUND, "no_assistant", "there is no such assistant here")
+DRAINING = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "draining", "the server is going away", RETRY_S)
 
 State = Annotated[ServerState, Depends(state_of)]
 
@@ -60,9 +57,12 @@ class Health(BaseModel):
     status: str
 
 
-def admitted(connection: HTTPConnection, state: State) -> str:
-    """Let nobody in without a valid token; gives the caller's name."""
-    return state.door.admit(connection)
+async def admitted(connection: HTTPConnection, state: State) -> Principal:
+    """Let nobody in without a valid token."""
+    return await state.door.admit(connection)
+
+
+Admitted = Annotated[Principal, Depends(admitted)]
 
 
 @router.get("/livez")
@@ -79,11 +79,9 @@ async def ready(state: State) -> JSONResponse:
     return JSONResponse({"status": "ready"})
 
 
-@router.get("/v1/assistants")
-async def assistants(
-    state: State, principal: Annotated[str, Depends(admitted)]
-) -> list[AssistantInfo]:
-    """List the assistants that this server hosts."""
+@router.get("/v1/assistants", responses=problems(401, 403, 429, 503))
+async def assistants(state: State, principal: Admitted) -> list[AssistantInfo]:
+    """List the assistants that this server hosts and the caller may open."""
     return [
         AssistantInfo(
             name=recipe.name,
@@ -94,6 +92,7 @@ async def assistants(
             default=recipe.name == state.settings.default_assistant,
         )
         for recipe in state.assistants.values()
+        if principal.may_open(recipe.name)
     ]
 
 
@@ -103,14 +102,16 @@ async def session(websocket: WebSocket, state: State, assistant: str | None = No
     """Hold one session with an assistant, or carry on with one over a new connection."""
     returning = SESSION_HEADER in websocket.headers
     try:
-        caller, recipe = _admit(websocket, state, assistant, returning=returning)
+        principal, recipe = await _admit(websocket, state, assistant)
+        caller = Caller(principal.name, metadata_of(websocket))
+        # The slot is taken before the socket is accepted. Who comes back has one.
+        slot = None if returning else _reserve(state, principal, recipe)
     except TurnedAwayError as turned_away:
         await websocket.send_denial_response(turned_away.refusal.response())
         return
-    # The slot is taken before the socket is accepted. Who comes back has one.
     held = Session(recipe, caller, state.roles, _limits(state.settings), state.builder)
-    if not returning:
-        state.sessions.add(held)
+    if slot is not None:
+        state.sessions.add(held, slot)
     try:
         arrival = await arrive(websocket)
     except (LineError, TimeoutError):
@@ -126,27 +127,23 @@ async def session(websocket: WebSocket, state: State, assistant: str | None = No
     await state.sessions.take_back(arrival, caller.principal)
 
 
-async def on_turned_away(request: Request, error: Exception) -> JSONResponse:
-    """Answer a request that the door refused."""
-    assert isinstance(error, TurnedAwayError)
-    return error.refusal.response()
-
-
-def _admit(
-    websocket: WebSocket, state: ServerState, assistant: str | None, *, returning: bool
-) -> tuple[Caller, Recipe]:
-    principal = state.door.admit(websocket)
+async def _admit(
+    websocket: WebSocket, state: ServerState, assistant: str | None
+) -> tuple[Principal, Recipe]:
     name = assistant or state.settings.default_assistant
+    principal = await state.door.admit_to(websocket, name)
     recipe = state.assistants.get(name)
     if recipe is None:
-        raise TurnedAwayError(_NO_ASSISTANT)
-    caller = Caller(principal, metadata_of(websocket))
+        raise TurnedAwayError(NO_ASSISTANT)
     if state.sessions.draining:
-        raise TurnedAwayError(_DRAINING)
-    full = len(state.sessions) >= state.settings.max_sessions
-    if not returning and (full or not state.builder.can_build(recipe)):
-        raise TurnedAwayError(_FULL)
-    return caller, recipe
+        raise TurnedAwayError(DRAINING)
+    return principal, recipe
+
+
+def _reserve(state: ServerState, principal: Principal, recipe: Recipe) -> Slot:
+    if not state.builder.can_build(recipe):
+        raise TurnedAwayError(FULL)
+    return state.slots.reserve(principal, recipe.name)
 
 
 def _limits(settings: Settings) -> SessionLimits:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from starlette.requests import HTTPConnection
 
 from agents import Assistants
+from app.server.admission import SlotLimits, Slots
 from app.server.building import Builder
 from app.server.door import Door
 from app.server.table import SessionTable
@@ -23,6 +24,7 @@ class ServerState:
         door: Lets callers in.
         sessions: The sessions that are running.
         builder: Builds the tasks of sessions.
+        slots: How many sessions there may be.
     """
 
     settings: Settings
@@ -31,6 +33,11 @@ class ServerState:
     door: Door
     sessions: SessionTable = field(default_factory=SessionTable)
     builder: Builder = field(default_factory=Builder)
+    slots: Slots = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make what follows from the settings."""
+        self.slots = Slots(SlotLimits.of(self.settings))
 
 
 def state_of(connection: HTTPConnection) -> ServerState:

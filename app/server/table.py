@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from loguru import logger
 
+from app.server.admission import Slot
 from app.server.session import Session
 from proxy import CloseCode
 from proxy.arrival import Arrival
@@ -23,6 +24,7 @@ class SessionTable:
         """Start without sessions."""
         self.draining = False
         self._sessions: dict[str, Session] = {}
+        self._slots: dict[str, Slot] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._empty = asyncio.Event()
         self._empty.set()
@@ -35,9 +37,15 @@ class SessionTable:
         """Iterate over a snapshot of the sessions."""
         return iter(list(self._sessions.values()))
 
-    def add(self, session: Session) -> None:
-        """Take a session in, before its socket is accepted."""
+    def add(self, session: Session, slot: Slot) -> None:
+        """Take a session in, before its socket is accepted.
+
+        Args:
+            session: The session.
+            slot: Its place, which is given back when nothing of it is left.
+        """
         self._sessions[session.id] = session
+        self._slots[session.id] = slot
         self._empty.clear()
 
     def remove(self, session: Session) -> None:
@@ -45,6 +53,9 @@ class SessionTable:
         self._sessions.pop(session.id, None)
         if not self._sessions:
             self._empty.set()
+        slot = self._slots.pop(session.id, None)
+        if slot is not None:
+            slot.release()
 
     async def run(self, session: Session, arrival: Arrival) -> None:
         """Hold a session in a task of its own, for as long as its first connection lasts.
