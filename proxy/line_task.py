@@ -32,6 +32,7 @@ from proxy.dialect import (
     Opened,
     PeerEnded,
     PeerReady,
+    Queued,
     Received,
     ResumeGap,
 )
@@ -265,14 +266,14 @@ class LineTask(BaseWorker):
         self._signals.changed()
         for event in events:
             match event:
-                case Received():
+                case Received() | PeerEnded():
                     self._delivery.put(event)
                 case Opened():
                     await self._opened(event)
                 case PeerReady(names):
                     await self._register_remote(names)
-                case PeerEnded(reason):
-                    self._delivery.put(PeerEnded(reason))
+                case Queued(position):
+                    await self._call_event_handler("on_waiting", position)
                 case ResumeGap():
                     logger.warning(f"{self}: {event.lost} frames were lost ({event.direction})")
                     await self._call_event_handler("on_resume_gap", event)

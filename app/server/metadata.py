@@ -9,10 +9,14 @@ from starlette.requests import HTTPConnection
 
 from app.server.identity.tickets import PARAMETER as TICKET
 from app.server.refusal import Refusal, TurnedAwayError
+from proxy.wire import WAIT_PARAMETER
 
 MAX_PARAMETERS = 32
 MAX_NAME_CHARS = 64
 MAX_VALUE_CHARS = 1024
+
+# What is not for the assistant.
+_OURS = frozenset({TICKET, WAIT_PARAMETER})
 
 _TOO_LONG = Refusal(
     HTTPStatus.REQUEST_URI_TOO_LONG,
@@ -30,7 +34,7 @@ def metadata_of(connection: HTTPConnection) -> Mapping[str, str]:
         connection: A WebSocket that was not accepted yet.
 
     Returns:
-        The parameters by name, without the ticket that let the caller in; of one that is there
+        The parameters by name, without those that are for the server; of one that is there
         twice, the last value. Nobody can change it.
 
     Raises:
@@ -47,4 +51,4 @@ def metadata_of(connection: HTTPConnection) -> Mapping[str, str]:
         raise TurnedAwayError(_MALFORMED) from None
     if any(len(name) > MAX_NAME_CHARS or len(value) > MAX_VALUE_CHARS for name, value in pairs):
         raise TurnedAwayError(_TOO_LONG)
-    return MappingProxyType({name: value for name, value in pairs if name != TICKET})
+    return MappingProxyType({name: value for name, value in pairs if name not in _OURS})

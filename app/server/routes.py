@@ -1,5 +1,6 @@
 """The addresses of the session server."""
 
+import time
 from http import HTTPStatus
 from typing import Annotated
 
@@ -9,7 +10,7 @@ from pydantic import BaseModel
 from starlette.requests import HTTPConnection
 
 from agents import Recipe
-from app.server.admission import Slot
+from app.server.admission import Place, Slot, wait_for_slot, wants_to_wait
 from app.server.admission.slots import FULL, RETRY_S
 from app.server.identity import Principal
 from app.server.metadata import metadata_of
@@ -18,8 +19,8 @@ from app.server.refusal import Refusal, TurnedAwayError
 from app.server.session import Caller, Session, SessionLimits
 from app.server.state import ServerState, state_of
 from app.settings import Settings
-from proxy import LineError
-from proxy.arrival import arrive
+from proxy import CloseCode, LineError
+from proxy.arrival import Arrival, arrive
 from proxy.wire import SESSION_HEADER
 
 router = APIRouter()
@@ -101,11 +102,14 @@ async def assistants(state: State, principal: Admitted) -> list[AssistantInfo]:
 async def session(websocket: WebSocket, state: State, assistant: str | None = None) -> None:
     """Hold one session with an assistant, or carry on with one over a new connection."""
     returning = SESSION_HEADER in websocket.headers
+    slot: Slot | None = None
+    place: Place | None = None
     try:
         principal, recipe = await _admit(websocket, state, assistant)
         caller = Caller(principal.name, metadata_of(websocket))
-        # The slot is taken before the socket is accepted. Who comes back has one.
-        slot = None if returning else _reserve(state, principal, recipe)
+        if not returning:
+            # Before the socket is accepted. Who comes back has one.
+            slot, place = _reserve(websocket, state, principal, recipe)
     except TurnedAwayError as turned_away:
         await websocket.send_denial_response(turned_away.refusal.response())
         return
@@ -114,17 +118,36 @@ async def session(websocket: WebSocket, state: State, assistant: str | None = No
         state.sessions.add(held, slot)
     try:
         arrival = await arrive(websocket)
+        if arrival.returning or returning:
+            state.sessions.remove(held)
+            await state.sessions.take_back(arrival, caller.principal)
+            return
+        if place is not None and not await _wait(state, place, held, arrival):
+            return
     except (LineError, TimeoutError):
         state.sessions.remove(held)
         return
     except BaseException:
         state.sessions.remove(held)
         raise
-    if not arrival.returning and not returning:
-        await state.sessions.run(held, arrival)
-        return
-    state.sessions.remove(held)
-    await state.sessions.take_back(arrival, caller.principal)
+    finally:
+        if place is not None:
+            state.room.leave(place)
+    await state.sessions.run(held, arrival)
+
+
+async def _wait(state: ServerState, place: Place, held: Session, arrival: Arrival) -> bool:
+    """Wait with a caller for its slot; tells whether it has one."""
+    slot = await wait_for_slot(state.room, place, arrival.link, state.settings.wait_timeout_s)
+    if slot is None:
+        return False
+    if state.sessions.draining:
+        slot.release()
+        await arrival.link.close(CloseCode.GOING_AWAY)
+        return False
+    held.started_at = time.monotonic()
+    state.sessions.add(held, slot)
+    return True
 
 
 async def _admit(
@@ -140,10 +163,19 @@ async def _admit(
     return principal, recipe
 
 
-def _reserve(state: ServerState, principal: Principal, recipe: Recipe) -> Slot:
+def _reserve(
+    websocket: WebSocket, state: ServerState, principal: Principal, recipe: Recipe
+) -> tuple[Slot | None, Place | None]:
+    """Take a slot, or a place in the waiting room."""
     if not state.builder.can_build(recipe):
         raise TurnedAwayError(FULL)
-    return state.slots.reserve(principal, recipe.name)
+    try:
+        return state.slots.reserve(principal, recipe.name), None
+    except TurnedAwayError as turned_away:
+        full = turned_away.refusal.status == HTTPStatus.SERVICE_UNAVAILABLE
+        if not full or not wants_to_wait(websocket) or not state.settings.max_waiting_callers:
+            raise
+    return None, state.room.enter(principal, recipe.name)
 
 
 def _limits(settings: Settings) -> SessionLimits:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from starlette.requests import HTTPConnection
 
 from agents import Assistants
-from app.server.admission import SlotLimits, Slots
+from app.server.admission import SlotLimits, Slots, WaitingRoom
 from app.server.building import Builder
 from app.server.door import Door
 from app.server.table import SessionTable
@@ -25,6 +25,7 @@ class ServerState:
         sessions: The sessions that are running.
         builder: Builds the tasks of sessions.
         slots: How many sessions there may be.
+        room: Where callers wait for one.
     """
 
     settings: Settings
@@ -34,10 +35,12 @@ class ServerState:
     sessions: SessionTable = field(default_factory=SessionTable)
     builder: Builder = field(default_factory=Builder)
     slots: Slots = field(init=False)
+    room: WaitingRoom = field(init=False)
 
     def __post_init__(self) -> None:
         """Make what follows from the settings."""
         self.slots = Slots(SlotLimits.of(self.settings))
+        self.room = WaitingRoom(self.slots, self.settings.max_waiting_callers)
 
 
 def state_of(connection: HTTPConnection) -> ServerState:
