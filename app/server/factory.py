@@ -12,6 +12,7 @@ from app.server import creating, docs, routes
 from app.server.bodies import BodyLimit
 from app.server.door import Door
 from app.server.isolation import contain_exits
+from app.server.lifetime import Lifetimes
 from app.server.problems import answer_with_problems
 from app.server.state import ServerState
 from app.services import Roles
@@ -37,10 +38,17 @@ def create_app(settings: Settings, assistants: Assistants) -> FastAPI:
             # Nearly every assistant has a model; the first caller is not to wait for the import.
             from app.services import language_models  # noqa: F401
         async with Roles.open(settings, assistants) as roles:
-            app.state.server = ServerState(settings, assistants, roles, door)
+            state = app.state.server = ServerState(settings, assistants, roles, door)
+            lifetimes = Lifetimes(
+                state.sessions,
+                idle_timeout_s=settings.idle_timeout_s,
+                max_session_s=settings.max_session_s,
+            )
+            watching = asyncio.create_task(lifetimes.watch(), name="lifetimes")
             try:
                 yield
             finally:
+                watching.cancel()
                 await door.identity.close()
 
     app = FastAPI(

@@ -84,6 +84,7 @@ class SessionServer(EmbeddedServer):
 
     async def _drain(self) -> None:
         try:
+            self.state.room.close()
             await self.sessions.drain(self._drain_timeout_s)
         finally:
             self.should_exit = True

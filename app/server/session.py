@@ -5,7 +5,7 @@ import contextlib
 import time
 import uuid
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,8 +19,9 @@ from app.server.building import Builder
 from app.server.isolation import contained
 from app.server.release import release
 from app.server.states import LEGAL_MOVES, SessionState
+from app.server.turns import SessionBus, Turns
 from app.services import Roles
-from proxy import CloseCode, DirectBus, ServerLineOptions, WebSocketProxyServerTask
+from proxy import CloseCode, LineStats, ServerLineOptions, WebSocketProxyServerTask
 from proxy.arrival import Arrival
 from proxy.errors import LinkClosedError
 from proxy.outbox import OutboxLimits
@@ -79,6 +80,9 @@ class Session:
         state: How far it has come.
         started_at: When it began, in seconds of the monotonic clock.
         closed_with: The close code of the line; None while there is one.
+        lost_with: The close code of the last connection that was lost and came back, or may.
+        resumes: How often the caller came back.
+        turns: Whether an answer is under way.
     """
 
     recipe: Recipe
@@ -90,7 +94,14 @@ class Session:
     state: SessionState = SessionState.STARTING
     started_at: float = field(default_factory=time.monotonic)
     closed_with: int | None = field(default=None, init=False)
+    lost_with: int | None = field(default=None, init=False)
+    resumes: int = field(default=0, init=False)
+    turns: Turns = field(default_factory=Turns, init=False)
     _line: WebSocketProxyServerTask | None = field(default=None, init=False)
+    _tasks: Sequence[BaseWorker] = field(default=(), init=False)
+    _crossed: int = field(default=0, init=False)
+    _active_at: float = field(default_factory=time.monotonic, init=False)
+    _leaving: CloseCode | None = field(default=None, init=False)
     _over: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _code: CloseCode = field(default=CloseCode.ENDED, init=False)
 
@@ -126,6 +137,42 @@ class Session:
             self._code = code
             self._over.set()
 
+    async def leave(self, code: CloseCode) -> None:
+        """End the session as soon as no answer is under way, or its caller has gone.
+
+        Args:
+            code: What the caller is told.
+        """
+        self._leaving = code
+        if self.state is not SessionState.DETACHED:
+            quiet = asyncio.create_task(self.turns.quiet())
+            try:
+                await self._until_over(quiet)
+            finally:
+                quiet.cancel()
+        self.end(code)
+
+    @property
+    def stats(self) -> LineStats:
+        """What crossed the line."""
+        return LineStats() if self._line is None else self._line.stats
+
+    @property
+    def active_tasks(self) -> tuple[str, ...]:
+        """The names of the assistant's tasks that take part at the moment."""
+        return tuple(task.name for task in self._tasks if task.active)
+
+    def idle_s(self, now: float) -> float:
+        """Tell how long nothing has crossed, as far as those who asked could see.
+
+        Args:
+            now: The time in seconds, as `started_at`.
+        """
+        crossed = self.stats.messages.total()
+        if crossed != self._crossed:
+            self._crossed, self._active_at = crossed, now
+        return now - self._active_at
+
     def knows(self, arrival: Arrival, principal: str) -> bool:
         """Tell whether a caller that comes back belongs to this session.
 
@@ -155,7 +202,9 @@ class Session:
             await arrival.link.close(self._code)
             self.closed_with = self._code
             return
-        runner = WorkerRunner(name=f"session-{self.id[:8]}", bus=DirectBus(), handle_sigint=False)
+        bus = SessionBus(self.turns)
+        runner = WorkerRunner(name=f"session-{self.id[:8]}", bus=bus, handle_sigint=False)
+        self._tasks = tasks
         line = self._line = self._make_line(arrival)
         line.add_event_handler("on_client_disconnected", self._on_disconnected)
         line.add_event_handler("on_line_interrupted", self._on_interrupted)
@@ -224,10 +273,14 @@ class Session:
         self.end(CloseCode.ENDED)
 
     def _on_interrupted(self, _: object, error: LinkClosedError) -> None:
+        self.lost_with = error.code
+        if self._leaving is not None:
+            self.end(self._leaving)
         if self.state is SessionState.READY:
             self._move(SessionState.DETACHED)
 
     def _on_resumed(self, *_: object) -> None:
+        self.resumes += 1
         if self.state is SessionState.DETACHED:
             self._move(SessionState.READY)
 
@@ -304,6 +357,7 @@ class Session:
             logger.error(f"The session's runner failed: {type(running.exception()).__name__}")
         await line.close(self._code)
         self._line = None
+        self._tasks = ()
         if running.done():
             try:
                 await release(runner)

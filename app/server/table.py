@@ -12,6 +12,9 @@ from app.server.session import Session
 from proxy import CloseCode
 from proxy.arrival import Arrival
 
+# Of the time that a drain may take, what answers may; the rest is for sessions to end.
+ANSWERS_SHARE = 0.75
+
 
 class SessionTable:
     """The sessions that are running.
@@ -98,10 +101,10 @@ class SessionTable:
         await self._empty.wait()
 
     async def drain(self, timeout_s: float) -> None:
-        """Take no more sessions, tell every caller, and wait for the end of all of them.
+        """Take no more sessions, and end each as soon as no answer is under way in it.
 
         Args:
-            timeout_s: How long to wait.
+            timeout_s: How long to wait for all of them; answers are cut short before.
         """
         self.draining = True
         sessions = list(self)
@@ -109,10 +112,20 @@ class SessionTable:
             return
         logger.info(f"Draining {len(sessions)} sessions")
         began_at = time.monotonic()
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        leaving = [asyncio.create_task(session.leave(CloseCode.GOING_AWAY)) for session in sessions]
+        try:
+            await asyncio.wait(leaving, timeout=timeout_s * ANSWERS_SHARE)
+        finally:
+            for task in leaving:
+                task.cancel()
+        cut_short = sum(task.cancelling() > 0 and not task.done() for task in leaving)
+        if cut_short:
+            logger.warning(f"{cut_short} answers were not over in time")
         for session in sessions:
             session.end(CloseCode.GOING_AWAY)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
+            async with asyncio.timeout_at(deadline):
                 await self.wait_empty()
         told = sum(session.told for session in sessions)
         lasted_s = time.monotonic() - began_at
