@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from agents import Assistants
 from app import __version__
 from app.server import creating, docs, routes
+from app.server.admin import routes as admin
 from app.server.bodies import BodyLimit
 from app.server.door import Door
 from app.server.isolation import contain_exits
@@ -60,6 +61,7 @@ def create_app(settings: Settings, assistants: Assistants) -> FastAPI:
     )
     app.include_router(routes.router)
     app.include_router(creating.router)
+    app.include_router(admin.router)
     app.include_router(docs.router)
     app.add_middleware(BodyLimit)
     answer_with_problems(app)

@@ -13,12 +13,12 @@ from agents import Recipe
 from app.server.admission import Place, Slot, wait_for_slot, wants_to_wait
 from app.server.admission.slots import FULL, RETRY_S
 from app.server.identity import Principal
+from app.server.limits import SessionLimits
 from app.server.metadata import metadata_of
 from app.server.problems import problems
 from app.server.refusal import Refusal, TurnedAwayError
-from app.server.session import Caller, Session, SessionLimits
+from app.server.session import Caller, Session
 from app.server.state import ServerState, state_of
-from app.settings import Settings
 from proxy import CloseCode, LineError
 from proxy.arrival import Arrival, arrive
 from proxy.wire import SESSION_HEADER
@@ -113,7 +113,7 @@ async def session(websocket: WebSocket, state: State, assistant: str | None = No
     except TurnedAwayError as turned_away:
         await websocket.send_denial_response(turned_away.refusal.response())
         return
-    held = Session(recipe, caller, state.roles, _limits(state.settings), state.builder)
+    held = Session(recipe, caller, state.roles, SessionLimits.of(state.settings), state.builder)
     if slot is not None:
         state.sessions.add(held, slot)
     try:
@@ -176,14 +176,3 @@ def _reserve(
         if not full or not wants_to_wait(websocket) or not state.settings.max_waiting_callers:
             raise
     return None, state.room.enter(principal, recipe.name)
-
-
-def _limits(settings: Settings) -> SessionLimits:
-    return SessionLimits(
-        start_timeout_s=settings.start_timeout_s,
-        max_message_bytes=settings.max_message_bytes,
-        max_waiting_bytes=settings.max_waiting_bytes,
-        window_bytes=settings.window_bytes,
-        heartbeat_s=settings.heartbeat_s,
-        resume_window_s=settings.resume_window_s,
-    )

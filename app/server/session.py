@@ -17,6 +17,7 @@ from pipecat.workers.runner import WorkerRunner
 from agents import GATEWAY, Recipe, SessionContext
 from app.server.building import Builder
 from app.server.isolation import contained
+from app.server.limits import SessionLimits
 from app.server.release import release
 from app.server.states import LEGAL_MOVES, SessionState
 from app.server.turns import SessionBus, Turns
@@ -30,27 +31,6 @@ from proxy.outbox import OutboxLimits
 # its network. Then it is cancelled, and after that left to the garbage collector.
 END_TIMEOUT_S = 6.0
 CANCEL_TIMEOUT_S = 1.5
-
-
-@dataclass(frozen=True)
-class SessionLimits:
-    """What a session may take.
-
-    Attributes:
-        start_timeout_s: How long the assistant may take to become ready.
-        max_message_bytes: The largest message that the line takes.
-        max_waiting_bytes: How much may wait for a caller that reads slowly.
-        window_bytes: How much a caller may send ahead of what the assistant has taken.
-        heartbeat_s: How long either side is silent at most.
-        resume_window_s: How long the session waits for a caller whose connection was lost.
-    """
-
-    start_timeout_s: float
-    max_message_bytes: int
-    max_waiting_bytes: int
-    window_bytes: int
-    heartbeat_s: float
-    resume_window_s: float
 
 
 @dataclass(frozen=True)
@@ -79,6 +59,7 @@ class Session:
         id: Its id, unguessable.
         state: How far it has come.
         started_at: When it began, in seconds of the monotonic clock.
+        number: Its place in the order in which sessions began.
         closed_with: The close code of the line; None while there is one.
         lost_with: The close code of the last connection that was lost and came back, or may.
         resumes: How often the caller came back.
@@ -93,6 +74,7 @@ class Session:
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     state: SessionState = SessionState.STARTING
     started_at: float = field(default_factory=time.monotonic)
+    number: int = field(default=0, init=False)
     closed_with: int | None = field(default=None, init=False)
     lost_with: int | None = field(default=None, init=False)
     resumes: int = field(default=0, init=False)
@@ -151,6 +133,11 @@ class Session:
             finally:
                 quiet.cancel()
         self.end(code)
+
+    @property
+    def ending_with(self) -> CloseCode | None:
+        """What the caller is told; None while the session is not to end."""
+        return self._code if self._over.is_set() else None
 
     @property
     def stats(self) -> LineStats:

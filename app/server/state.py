@@ -1,5 +1,6 @@
 """What the routes of one server share."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from starlette.requests import HTTPConnection
@@ -24,6 +25,7 @@ class ServerState:
         door: Lets callers in.
         sessions: The sessions that are running.
         builder: Builds the tasks of sessions.
+        request_drain: Asks for a drain, after which the server stops.
         slots: How many sessions there may be.
         room: Where callers wait for one.
     """
@@ -34,6 +36,7 @@ class ServerState:
     door: Door
     sessions: SessionTable = field(default_factory=SessionTable)
     builder: Builder = field(default_factory=Builder)
+    request_drain: Callable[[], None] = lambda: None
     slots: Slots = field(init=False)
     room: WaitingRoom = field(init=False)
 

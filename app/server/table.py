@@ -27,6 +27,7 @@ class SessionTable:
         """Start without sessions."""
         self.draining = False
         self._sessions: dict[str, Session] = {}
+        self._count = 0
         self._slots: dict[str, Slot] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._empty = asyncio.Event()
@@ -47,6 +48,8 @@ class SessionTable:
             session: The session.
             slot: Its place, which is given back when nothing of it is left.
         """
+        self._count += 1
+        session.number = self._count
         self._sessions[session.id] = session
         self._slots[session.id] = slot
         self._empty.clear()

@@ -19,6 +19,8 @@ from tests.proxy.conversation import within
 
 LONG_S = 100.0
 
+ADMIN = "an-admin-of-the-tests"
+
 # An answer of which the second half is said when the caller asks for it.
 STORYTELLER = """
 from pipecat.frames.frames import (
@@ -61,6 +63,7 @@ async def serve(home: Path, drain_timeout_s: float) -> tuple[asyncio.subprocess.
     further = {
         "TRUNKLINE_ASSISTANT_MODULES": "stories",
         "TRUNKLINE_DRAIN_TIMEOUT_S": str(drain_timeout_s),
+        "TRUNKLINE_ADMIN_TOKENS": ADMIN,
     }
     process = await start("serve", "--port", "0", home=home, further=further)
     assert process.stderr is not None
@@ -146,4 +149,20 @@ async def test_a_caller_that_is_lost_in_the_middle_is_not_waited_for(tmp_path: P
         process.send_signal(signal.SIGTERM)
         await within(draining(url))
         socket.transport.abort()
+        assert await within(process.wait()) == 0
+
+
+async def test_a_server_that_was_drained_and_then_stopped_is_in_no_hurry(tmp_path: Path) -> None:
+    process, url = await serve(tmp_path, drain_timeout_s=60.0)
+    async with ended(process):
+        socket = await listening(url)
+        address = url.replace("ws://", "http://")
+        async with httpx.AsyncClient(base_url=address) as client:
+            headers = {"Authorization": f"Bearer {ADMIN}"}
+            assert (await client.post("/v1/drain", headers=headers)).json()["sessions"] == 1
+            assert (await client.get("/readyz")).status_code == 503
+            process.send_signal(signal.SIGTERM)
+            await within(draining(url))
+        assert await rest(socket) == ["and", "they", "lived"]
+        assert await close_code(socket) == CloseCode.GOING_AWAY
         assert await within(process.wait()) == 0
