@@ -37,6 +37,22 @@ def answer_with_problems(app: FastAPI) -> None:
     app.add_exception_handler(TurnedAwayError, _on_turned_away)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http_error)
+    describe = app.openapi
+
+    def described() -> dict[str, Any]:
+        return _without_plain_json(describe())
+
+    app.openapi = described  # type: ignore[method-assign]
+
+
+def _without_plain_json(document: dict[str, Any]) -> dict[str, Any]:
+    """Leave one form of every problem in a description: FastAPI adds the one of other answers."""
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for answer in operation["responses"].values():
+                if PROBLEM_TYPE in answer.get("content", {}):
+                    answer["content"].pop("application/json", None)
+    return document
 
 
 _SENTENCES = {

@@ -4,8 +4,9 @@ import time
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, WebSocket
+from fastapi import APIRouter, Depends, Security, WebSocket
 from fastapi.responses import JSONResponse
+from fastapi.security import HTTPBearer
 from pydantic import BaseModel
 from starlette.requests import HTTPConnection
 
@@ -58,7 +59,16 @@ class Health(BaseModel):
     status: str
 
 
-async def admitted(connection: HTTPConnection, state: State) -> Principal:
+# Only described here; the door reads the header itself, of WebSockets too.
+Described = Annotated[
+    object,
+    Security(
+        HTTPBearer(scheme_name="bearer", description="A token of ours, or a JWT.", auto_error=False)
+    ),
+]
+
+
+async def admitted(connection: HTTPConnection, state: State, _: Described) -> Principal:
     """Let nobody in without a valid token."""
     return await state.door.admit(connection)
 

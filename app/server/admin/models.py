@@ -3,11 +3,62 @@
 import time
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.server.session import Session
 from app.server.states import SessionState
 from proxy.dialect import Direction, LineStats
+
+# What is misspelt is refused: an administrator who means some must not get all.
+_STRICT = ConfigDict(extra="forbid")
+
+Name = Annotated[str, Field(min_length=1, max_length=256)]
+
+MAX_PAGE = 500
+
+
+class Filters(BaseModel):
+    """Which sessions to list.
+
+    Attributes:
+        state: Only those that have come so far.
+        assistant: Only those with this assistant.
+        principal: Only those of this principal.
+        limit: How many at most.
+        cursor: Only those behind a page; what it gave as `next`.
+    """
+
+    model_config = _STRICT
+
+    state: SessionState | None = None
+    assistant: Name | None = None
+    principal: Name | None = None
+    limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 100
+    cursor: Annotated[str, Field(pattern="^[0-9]{1,18}$")] | None = None
+
+    def match(self, session: Session) -> bool:
+        """Tell whether a session is among them, whatever the page.
+
+        Args:
+            session: The session.
+        """
+        return (
+            self.state in (None, session.state)
+            and self.assistant in (None, session.recipe.name)
+            and self.principal in (None, session.caller.principal)
+        )
+
+
+class Whose(BaseModel):
+    """Whose sessions to end.
+
+    Attributes:
+        principal: The principal.
+    """
+
+    model_config = _STRICT
+
+    principal: Name
 
 
 class Traffic(BaseModel):

@@ -8,30 +8,26 @@ from loguru import logger
 from starlette.requests import HTTPConnection
 
 from app.foreign import plain
-from app.server.admin.models import Draining, Ended, SessionInfo, SessionPage
+from app.server.admin.models import Draining, Ended, Filters, SessionInfo, SessionPage, Whose
 from app.server.identity import Principal
 from app.server.problems import problems
 from app.server.refusal import Refusal, TurnedAwayError
-from app.server.routes import State
+from app.server.routes import Described, State
 from app.server.session import Session
 from app.server.state import ServerState
-from app.server.states import SessionState
 from proxy import CloseCode
-
-MAX_PAGE = 500
 
 _NO_SESSION = Refusal(HTTPStatus.NOT_FOUND, "no_session", "there is no such session here")
 _AMBIGUOUS = Refusal(HTTPStatus.CONFLICT, "ambiguous", "several sessions have an id that begins so")
 
 
-async def administrator(connection: HTTPConnection, state: State) -> Principal:
+async def administrator(connection: HTTPConnection, state: State, _: Described) -> Principal:
     """Let nobody in without the rights of an administrator."""
     return await state.door.admit_admin(connection)
 
 
 Administrator = Annotated[Principal, Depends(administrator)]
 Id = Annotated[str, Path(pattern="^[0-9a-f]{8,32}$", description="An id, or how it begins.")]
-Name = Annotated[str, Query(min_length=1, max_length=256)]
 
 # The dependency stands at the router as well, so that no route can be without it.
 router = APIRouter(
@@ -42,28 +38,15 @@ router = APIRouter(
 
 
 @router.get("/v1/admin/sessions")
-async def list_sessions(
-    state: State,
-    session_state: Annotated[SessionState | None, Query(alias="state")] = None,
-    assistant: Name | None = None,
-    principal: Name | None = None,
-    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
-    cursor: Annotated[str | None, Query(pattern="^[0-9]{1,18}$")] = None,
-) -> SessionPage:
+async def list_sessions(state: State, filters: Annotated[Filters, Query()]) -> SessionPage:
     """List sessions, the oldest first."""
-    matching = [
-        session
-        for session in state.sessions
-        if session_state in (None, session.state)
-        and assistant in (None, session.recipe.name)
-        and principal in (None, session.caller.principal)
-    ]
-    after = int(cursor or 0)
+    matching = [session for session in state.sessions if filters.match(session)]
+    after = int(filters.cursor or 0)
     left = [session for session in matching if session.number > after]
-    page = left[:limit]
+    page = left[: filters.limit]
     return SessionPage(
         sessions=[SessionInfo.of(session) for session in page],
-        next=str(page[-1].number) if len(left) > limit else None,
+        next=str(page[-1].number) if len(left) > filters.limit else None,
         total=len(matching),
         waiting=len(state.room),
         draining=state.sessions.draining,
@@ -85,11 +68,9 @@ async def end_session(session_id: Id, state: State, by: Administrator) -> Ended:
 
 
 @router.delete("/v1/admin/sessions", status_code=HTTPStatus.ACCEPTED)
-async def end_sessions(
-    principal: Annotated[str, Query(min_length=1, max_length=256)], state: State, by: Administrator
-) -> Ended:
+async def end_sessions(whose: Annotated[Whose, Query()], state: State, by: Administrator) -> Ended:
     """End every session of one principal."""
-    return _end([one for one in state.sessions if one.caller.principal == principal], by)
+    return _end([one for one in state.sessions if one.caller.principal == whose.principal], by)
 
 
 @router.post("/v1/drain", status_code=HTTPStatus.ACCEPTED)

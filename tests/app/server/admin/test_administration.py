@@ -128,6 +128,8 @@ async def test_every_session_of_a_principal_is_ended_and_nobody_elses(
         assert await hear_words(mine, 2) == ["still", "here"]
         everybody = await server.client.delete("/v1/admin/sessions")
         assert everybody.status_code == 422, "nobody ends them all by leaving something out"
+        misspelt = await server.client.get("/v1/admin/sessions", params={"principle": "token-2"})
+        assert misspelt.status_code == 422, "and nobody gets all who asked for some"
         await mine.close()
 
 
