@@ -55,12 +55,13 @@ def _without_plain_json(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
-_SENTENCES = {
-    HTTPStatus.BAD_REQUEST: "this request cannot be read",
-    HTTPStatus.NOT_FOUND: "there is nothing at this address",
-    HTTPStatus.METHOD_NOT_ALLOWED: "this address does not take such a request",
-    HTTPStatus.REQUEST_TIMEOUT: "the request did not come in time",
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "the request is too large",
+# What the framework refuses, in words that stay the same with every version of Python.
+FRAMEWORK_PROBLEMS = {
+    HTTPStatus.BAD_REQUEST: ("bad_request", "this request cannot be read"),
+    HTTPStatus.NOT_FOUND: ("nothing_here", "there is nothing at this address"),
+    HTTPStatus.METHOD_NOT_ALLOWED: ("wrong_method", "this address takes no such request"),
+    HTTPStatus.REQUEST_TIMEOUT: ("request_timeout", "the request did not come in time"),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("request_too_large", "the request is too large"),
 }
 
 
@@ -80,7 +81,7 @@ async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
 async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
-    code = status.phrase.lower().replace(" ", "_").replace("-", "_")
-    response = Refusal(status, code, _SENTENCES.get(status, status.description)).response()
+    code, detail = FRAMEWORK_PROBLEMS.get(status, ("refused", status.description))
+    response = Refusal(status, code, detail).response()
     response.headers.update(error.headers or {})
     return response
