@@ -29,7 +29,7 @@ class ServerSettings(BaseSettings):
         wrong_tokens_per_minute: How many wrong tokens, tickets and JWTs are looked at from one
             address, at once and in a minute.
         jwt_jwks_url: Where the public keys are that sign JWTs.
-        jwt_key_file: Instead of that, a file with a public key in PEM, or with a shared secret.
+        jwt_key_file: Instead of that URL, a file with a public key in PEM, or with a shared secret.
         jwt_issuer: Who has to have issued a JWT.
         jwt_audience: Whom it has to be for.
         jwt_algorithms: How it may be signed; all that fit the key by default.
@@ -37,9 +37,10 @@ class ServerSettings(BaseSettings):
         public_url: Where callers reach this server, if a proxy hides that.
         max_sessions_per_principal: How many sessions one principal has at a time, unless its own
             entry says so; None for as many as there are.
-        max_sessions_per_assistant: How many sessions one assistant has at a time; None likewise.
+        max_sessions_per_assistant: How many sessions one assistant has at a time; None for as many
+            as there are.
         max_waiting_callers: How many callers may wait for a session; 0 for none.
-        wait_timeout_s: How long each of them may.
+        wait_timeout_s: How long a caller may wait for a session.
         idle_timeout_s: How long a session lasts in which nothing is said; 0 for ever.
         max_session_s: How long a session lasts; 0 for ever.
     """

@@ -32,11 +32,11 @@ def described() -> dict[str, str]:
 def settings_table() -> Iterator[str]:
     yield "| setting | by default | |"
     yield "|---|---|---|"
-    said = described()
-    for name, field in sorted(Settings.model_fields.items(), key=lambda one: variable_of(one[0])):
-        default = field.default
+    # In the order of the docstrings, where one explains the next.
+    for name, said in described().items():
+        default = Settings.model_fields[name].default
         text = "" if default is None or default == () else str(default).removesuffix(".0")
-        yield f"| `{variable_of(name)}` | {text} | {said[name]} |"
+        yield f"| `{variable_of(name)}` | {text} | {said} |"
 
 
 def generated() -> str:

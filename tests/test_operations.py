@@ -47,8 +47,8 @@ def refusals() -> Iterator[tuple[int, str]]:
                     args=[ast.Attribute(attr=status), ast.Constant(value=str(code)), *_],
                 ):
                     yield HTTPStatus[status].value, code
-    for status, (code, _) in FRAMEWORK_PROBLEMS.items():
-        yield status.value, code
+    for known, (word, _) in FRAMEWORK_PROBLEMS.items():
+        yield known.value, word
 
 
 def test_the_table_of_refusals_is_that_of_the_code() -> None:
