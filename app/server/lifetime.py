@@ -48,7 +48,11 @@ class Lifetimes:
         every_s = min([LOOK_EVERY_S, *(limit_s / LOOKS_PER_LIMIT for limit_s in limits_s)])
         while True:
             await asyncio.sleep(every_s)
-            self.look()
+            try:
+                self.look()
+            except Exception:
+                # What is wrong with one session is no reason for all the others to last for ever.
+                logger.exception("The age of a session could not be told")
 
     def look(self) -> None:
         """End the sessions whose time is over."""

@@ -128,11 +128,8 @@ async def session(websocket: WebSocket, state: State, assistant: str | None = No
         state.sessions.add(held, slot)
     try:
         arrival = await arrive(websocket)
-        if arrival.returning or returning:
-            state.sessions.remove(held)
-            await state.sessions.take_back(arrival, caller.principal)
-            return
-        if place is not None and not await _wait(state, place, held, arrival):
+        returning = returning or arrival.returning
+        if place is not None and not returning and not await _wait(state, place, held, arrival):
             return
     except (LineError, TimeoutError):
         state.sessions.remove(held)
@@ -143,6 +140,11 @@ async def session(websocket: WebSocket, state: State, assistant: str | None = No
     finally:
         if place is not None:
             state.room.leave(place)
+    if returning:
+        # Before the connection is over, which may be in hours.
+        state.sessions.remove(held)
+        await state.sessions.take_back(arrival, caller.principal)
+        return
     await state.sessions.run(held, arrival)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import websockets
+from msgspec import structs
 from websockets.asyncio.client import ClientConnection, connect
 
 from agents import Assistants
@@ -15,7 +16,7 @@ from app.server.identity import Principal
 from app.server.refusal import TurnedAwayError
 from proxy import CloseCode, WebSocketProxyClientTask
 from proxy.codec.trunk import read_envelope
-from proxy.wire import SUBPROTOCOL, Waiting, Welcome, encode
+from proxy.wire import SUBPROTOCOL, Hello, Waiting, Welcome, encode
 from tests.app.server.conftest import TOKEN
 from tests.app.server.identity.asking import Asking, asking, bearer
 from tests.app.server.identity.test_tokens import added
@@ -92,14 +93,18 @@ def test_a_room_that_closes_sends_everybody_away() -> None:
 
 @contextlib.asynccontextmanager
 async def queued(
-    server: Asking, query: str = "", headers: dict[str, str] = WAITS, token: str = TOKEN
+    server: Asking,
+    query: str = "",
+    headers: dict[str, str] = WAITS,
+    token: str = TOKEN,
+    hello: Hello = HELLO,
 ) -> AsyncIterator[ClientConnection]:
     async with connect(
         f"{server.url}/ws/parrot{query}",
         subprotocols=[websockets.Subprotocol(SUBPROTOCOL)],
         additional_headers={**bearer(token), **headers},
     ) as socket:
-        await socket.send(encode(HELLO))
+        await socket.send(encode(hello))
         yield socket
 
 
@@ -248,6 +253,24 @@ async def test_who_hangs_up_just_as_it_is_its_turn_takes_no_slot_along(
             await holder.close()
             while not isinstance(await received(second), Welcome):
                 pass
+        await within(server.server.sessions.wait_empty())
+        assert server.server.state.slots.taken == 0
+
+
+async def test_who_comes_back_to_its_session_does_not_wait_for_another(
+    assistants: Assistants,
+) -> None:
+    async with (
+        asking(assistants, tokens=TOKEN, max_sessions=1, max_waiting_callers=2) as server,
+        queued(server) as holder,
+    ):
+        known = await welcome(holder)
+        hello = structs.replace(HELLO, session=known.session, token=known.token)
+        # As a page does, which has no headers to name its session in.
+        async with queued(server, hello=hello) as back:
+            assert (await welcome(back)).resumed
+            assert (len(server.server.state.room), server.server.state.slots.taken) == (0, 1)
+            assert await close_code(holder) == CloseCode.SESSION_TAKEN_OVER
         await within(server.server.sessions.wait_empty())
         assert server.server.state.slots.taken == 0
 
