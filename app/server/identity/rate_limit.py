@@ -13,7 +13,7 @@ from app.foreign import plain
 from app.server.refusal import Refusal, TurnedAwayError
 from app.server.token_bucket import TokenBucket
 
-# Of addresses beyond these, the one that was quiet for the longest is forgotten: 2 MB.
+# Of addresses beyond these, the one that was quiet for the longest is forgotten: 3 MB.
 MAX_ADDRESSES = 10_000
 
 # An attack comes from one address or from ten thousand; the log says so in a few lines a minute.

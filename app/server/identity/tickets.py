@@ -7,6 +7,7 @@ written down on the way. A ticket is worth nothing after its first use or after 
 import hashlib
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -58,6 +59,7 @@ class TicketOffice:
         """
         self._clock = clock
         self._tickets: dict[bytes, _Ticket] = {}
+        self._by_principal: Counter[str] = Counter()
 
     def __len__(self) -> int:
         """Count the tickets that may still be used."""
@@ -75,14 +77,14 @@ class TicketOffice:
             TurnedAwayError: 429 if this principal, 503 if everybody has too many.
         """
         self._forget_old()
-        of_theirs = sum(held.principal.name == principal.name for held in self._tickets.values())
-        if of_theirs >= MAX_PER_PRINCIPAL:
+        if self._by_principal[principal.name] >= MAX_PER_PRINCIPAL:
             raise TurnedAwayError(_TOO_MANY)
         if len(self._tickets) >= MAX_TICKETS:
             raise TurnedAwayError(_NONE_LEFT)
         ticket = secrets.token_urlsafe(_SECRET_BYTES)
         good_until = self._clock() + LIFETIME_S
         self._tickets[_digest(ticket)] = _Ticket(principal, assistant, good_until)
+        self._by_principal[principal.name] += 1
         return ticket
 
     def redeem(self, ticket: str, assistant: str) -> Principal:
@@ -97,7 +99,7 @@ class TicketOffice:
                 another assistant.
         """
         # Found by its hash: how long that takes says nothing of the ticket.
-        held = self._tickets.pop(_digest(ticket), None)
+        held = self._remove(_digest(ticket))
         late = held is not None and held.good_until <= self._clock()
         if held is None or late or held.assistant != assistant or held.principal.expired:
             raise WrongCredentialError(WRONG_TICKET)
@@ -110,7 +112,16 @@ class TicketOffice:
             oldest = next(iter(self._tickets))
             if self._tickets[oldest].good_until > now:
                 return
-            del self._tickets[oldest]
+            self._remove(oldest)
+
+    def _remove(self, digest: bytes) -> _Ticket | None:
+        held = self._tickets.pop(digest, None)
+        if held is not None:
+            name = held.principal.name
+            self._by_principal[name] -= 1
+            if not self._by_principal[name]:
+                del self._by_principal[name]
+        return held
 
 
 def _digest(ticket: str) -> bytes:
