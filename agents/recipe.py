@@ -11,6 +11,7 @@ from pipecat.workers.base_worker import BaseWorker
 from agents.errors import RecipeError
 from agents.script import Script
 from agents.session import SessionContext
+from agents.variables import variable
 
 Tasks = Sequence[BaseWorker]
 Build = Callable[[SessionContext], Tasks | Awaitable[Tasks]]
@@ -40,6 +41,8 @@ class Recipe:
         scripts: What the embedded language model says, by task.
         frames: Frame types that callers may send beyond the default.
         speaks: Whether its tasks send sound, in voices of their own; callers then bring none.
+        server_needs: Environment variables without which a server does not host it, each with what
+            to set it to. In one process, where whoever calls is whoever runs it, they are optional.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Recipe:
     scripts: Mapping[str, Script] = field(default_factory=dict)
     frames: tuple[type[Frame], ...] = ()
     speaks: bool = False
+    server_needs: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse a recipe that no caller could reach.
@@ -64,6 +68,18 @@ class Recipe:
             )
         if not self.exports:
             raise RecipeError(f"assistant {self.name!r}: exports nothing, so nobody can reach it")
+
+    @property
+    def not_hosted(self) -> str | None:
+        """Why a server does not host it, and what to do about it; None if it does."""
+        missing = [
+            f"{name} to {meaning}"
+            for name, meaning in self.server_needs.items()
+            if variable(name) is None
+        ]
+        if not missing:
+            return None
+        return f"the assistant {self.name!r} is not hosted: set {' and '.join(missing)}"
 
     @property
     def is_async(self) -> bool:
@@ -128,6 +144,7 @@ def assistant(
     scripts: Mapping[str, Script] | None = None,
     frames: Sequence[type[Frame]] = (),
     speaks: bool = False,
+    server_needs: Mapping[str, str] | None = None,
 ) -> Callable[[Build], Recipe]:
     """Turn a function that builds the tasks of one session into an assistant.
 
@@ -149,6 +166,7 @@ def assistant(
         scripts: What the embedded language model says, by task.
         frames: Frame types that callers may send beyond the default, for example raw audio.
         speaks: Whether its tasks send sound, in voices of their own; callers then bring none.
+        server_needs: Variables without which a server does not host it, and what to set them to.
 
     Returns:
         A decorator that gives the `Recipe`.
@@ -164,6 +182,7 @@ def assistant(
             scripts=dict(scripts or {}),
             frames=tuple(frames),
             speaks=speaks,
+            server_needs=dict(server_needs or {}),
         )
 
     return decorate

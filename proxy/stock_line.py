@@ -81,6 +81,7 @@ class StockLine:
         self.ended = False
         self._role = role
         self._learns = not filter_.remote
+        self._met = False
         self._codec = codec or StockCodec()
         self._outbox = Outbox(limits or OutboxLimits())
         self._max_message_bytes = max_message_bytes
@@ -199,7 +200,8 @@ class StockLine:
         if arrived.refused is not None:
             return self._refuse(arrived.refused)
         self.stats.crossed(_IN, size_bytes)
-        return arrived.events(size_bytes, size_bytes) or self._overflow()
+        events = arrived.events(size_bytes, size_bytes) or self._overflow()
+        return [*self._meet(), *events] if events else []
 
     def _peer_ready(self, message: BusWorkerRegistryMessage) -> list[Event]:
         names = [entry.name for entry in message.workers]
@@ -217,6 +219,13 @@ class StockLine:
         self._wire_names = {name: source}
         self.filter.remote = [name]
         return True
+
+    def _meet(self) -> list[Event]:
+        """Say once that the caller's task can be asked; a stock caller does not announce it."""
+        if self._met or self._role is Role.CALLER:
+            return []
+        self._met = True
+        return [PeerReady((self.filter.remote[0],))]
 
     def _refuse(self, reason: DropReason) -> list[Event]:
         if self._crossing.refuse(reason):

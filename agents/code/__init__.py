@@ -4,12 +4,10 @@ A voice task that is bridged to the caller, and beside it a task that only the b
 the project with tools of its own. Questions go from one to the other as jobs.
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dotenv import dotenv_values
 from pipecat.pipeline.job_context import JobError, JobParams
 from pipecat.services.llm_service import FunctionCallParams, LLMService
 from pipecat.workers.base_worker import BaseWorker
@@ -28,6 +26,7 @@ from agents.errors import RecipeError
 from agents.host import Host
 from agents.recipe import assistant
 from agents.session import SessionContext
+from agents.variables import variable
 
 INSTRUCTION = (
     "You are a friendly voice assistant that helps developers understand a software project. You "
@@ -80,6 +79,8 @@ class CodeAssistant(Host):
     description="Answers questions about a codebase by reading its files.",
     phrases=PHRASES,
     scripts={"assistant": assistant_script, NAME: reader_script},
+    # Callers of a server would otherwise read whatever lies where it was started.
+    server_needs={"PROJECT_PATH": "the directory that callers may have read to them"},
 )
 def code(session: SessionContext) -> Sequence[BaseWorker]:
     """Build the voice and the reader of a session."""
@@ -89,18 +90,13 @@ def code(session: SessionContext) -> Sequence[BaseWorker]:
 
 def _driver(session: SessionContext) -> Driver:
     try:
-        tools = Toolbox(Project(Path(_variable("PROJECT_PATH") or ".")))
+        tools = Toolbox(Project(Path(variable("PROJECT_PATH") or ".")))
     except ProjectError as error:
         raise RecipeError(f"PROJECT_PATH: {error}") from None
-    key = _variable("ANTHROPIC_API_KEY")
+    key = variable("ANTHROPIC_API_KEY")
     if key:
         return ClaudeDriver(key, tools)
     llm = session.services.llm(NAME, instruction=READER_INSTRUCTION)
     if not isinstance(llm, Completes):
         raise RecipeError("the code assistant wants a model that speaks OpenAI's protocol")
     return ModelDriver(llm, tools)
-
-
-def _variable(name: str) -> str | None:
-    """Read a variable from the environment or `.env`, as the settings are read."""
-    return os.environ.get(name) or dotenv_values(".env").get(name)

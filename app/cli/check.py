@@ -11,7 +11,7 @@ from app.addresses import shown_url
 from app.cli import complain, err, out
 from app.errors import MissingExtraError, SettingsError
 from app.foreign import foreign
-from app.hosted import load_assistants
+from app.hosted import load_assistants, not_hosted
 from app.logs import configure_logs
 from app.services.packages import Role, missing_part
 from app.services.probes import probe_vendors, probe_voice
@@ -25,10 +25,12 @@ class Findings:
     Attributes:
         wrong: What has to be mended before callers come.
         absent: Parts that are not installed, and that only some programs need.
+        unhosted: Why a session server does not host some of the assistants.
     """
 
     wrong: list[str] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
+    unhosted: list[str] = field(default_factory=list)
 
     def missing(self, error: MissingExtraError, *, asked_for: bool) -> None:
         """Note a part that is not installed.
@@ -60,6 +62,8 @@ async def run_check() -> int:
 def _report(findings: Findings) -> int:
     for note in findings.absent:
         complain(f"{note}. Callers need it; a session server may not.", "not here")
+    for why in findings.unhosted:
+        complain(f"{why}. Only a session server needs it.", "not here")
     for problem in findings.wrong:
         complain(problem, "wrong")
     if not findings.wrong:
@@ -101,9 +105,15 @@ def _consequences(settings: Settings) -> Iterator[tuple[str, str]]:
 
 def _check_assistants(settings: Settings, findings: Findings) -> None:
     try:
-        load_assistants(settings)
+        assistants = load_assistants(settings)
     except SettingsError as error:
         findings.wrong.append(str(error))
+        return
+    for name, why in not_hosted(assistants).items():
+        if name == settings.default_assistant:
+            findings.wrong.append(f"{variable_of('default_assistant')}: {why}")
+        else:
+            findings.unhosted.append(why)
 
 
 def _check_identity(settings: Settings, findings: Findings) -> None:

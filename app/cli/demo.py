@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from agents.variables import variable
 from app.cli import complain, err
 from app.cli.call import print_failure, print_line
 from app.cli.ports import ensure_free
@@ -23,6 +24,9 @@ from app.settings import PREFIX, Settings, load_settings
 HEARD = Path("demo-call.wav")
 
 HOST = "127.0.0.1"
+
+# What the assistant `code` reads. Nobody else has the token, so that is where this was started.
+PROJECT_PATH = "PROJECT_PATH"
 
 # The bot imports WebRTC, which takes a few seconds on a small machine.
 START_TIMEOUT_S = 60.0
@@ -69,7 +73,11 @@ async def run_demo(*, call: bool, port: int, bot_port: int) -> int:
 
 async def _both(port: int, bot_port: int, token: str) -> int:
     """Run the server and the bot until one of them stops by itself."""
-    environment = {f"{PREFIX}TOKENS": token, f"{PREFIX}TOKEN": token}
+    environment = {
+        f"{PREFIX}TOKENS": token,
+        f"{PREFIX}TOKEN": token,
+        PROJECT_PATH: variable(PROJECT_PATH) or str(Path.cwd()),
+    }
     served = ("serve", "--host", HOST, "--port", str(port))
     async with _program(*served, environment=environment) as server:
         await _listening(port, server)

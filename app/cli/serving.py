@@ -2,7 +2,7 @@
 
 from app.cli import err
 from app.foreign import foreign
-from app.hosted import load_assistants
+from app.hosted import hosted, load_assistants
 from app.logs import configure_logs
 from app.server import serve
 from app.settings import Settings, load_settings
@@ -17,7 +17,7 @@ async def run_server(*, host: str | None, port: int | None) -> None:
     """
     settings = load_settings(host=host, port=port)
     configure_logs(settings.log_level, assistant_modules=settings.assistant_modules)
-    assistants = load_assistants(settings)
+    assistants = hosted(settings, load_assistants(settings))
 
     def on_listening(url: str) -> None:
         err.print(f"[bold green]Trunkline listens on {url}/ws[/]")

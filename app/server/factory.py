@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from agents import Assistants
 from app import __version__
+from app.hosted import hosted
 from app.server import creating, docs, routes
 from app.server.admin import routes as admin
 from app.server.bodies import BodyLimit
@@ -25,11 +26,13 @@ def create_app(settings: Settings, assistants: Assistants) -> FastAPI:
 
     Args:
         settings: The settings.
-        assistants: The assistants to host.
+        assistants: The assistants to host, as far as they may be hosted.
 
     Raises:
-        SettingsError: If a file that the settings name cannot be used.
+        SettingsError: If the default assistant may not be, or if a file that the settings name
+            cannot be used.
     """
+    assistants = hosted(settings, assistants)
     door = Door(settings)
 
     @contextlib.asynccontextmanager

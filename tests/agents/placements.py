@@ -138,6 +138,7 @@ async def placed(
     *workers: BaseWorker,
     hidden: Sequence[BaseWorker] = (),
     options: ServerLineOptions = PATIENT,
+    stock: bool = False,
 ) -> AsyncIterator[Place]:
     """Run an asker and workers in a placement, until all know each other.
 
@@ -147,6 +148,7 @@ async def placed(
         *workers: Who is asked, exported where a line is between.
         hidden: Tasks beside the workers that are not exported.
         options: What the session allows, where there is a line.
+        stock: Whether the line speaks the stock dialect.
     """
     names = [worker.name for worker in workers]
     if placement == IN_PROCESS:
@@ -158,7 +160,7 @@ async def placed(
     beside = [asker] if placement == TO_ASSISTANT else [*workers, *hidden]
     exported = names if placement == TO_ASSISTANT else [asker.name]
     local = [asker.name] if placement == TO_ASSISTANT else names
-    server = SmallServer(lambda: inside, exported=exported, options=options)
+    server = SmallServer(lambda: inside, exported=exported, options=options, stock=stock)
     async with server.serve(), Relay.to(server.url).running() as relay:
         line = WebSocketProxyClientTask(
             "line", url=relay.url, remote_task_name=exported, local_task_name=local, active=True
@@ -168,7 +170,8 @@ async def placed(
             behind = "" if placement == TO_ASSISTANT else CALLER_SUFFIX
             theirs = server.runners[0]
             asking = runner if placement == TO_ASSISTANT else theirs
-            await known(asking, [name + behind for name in names])
+            if not stock:
+                await known(asking, [name + behind for name in names])
             yield Place(asker, behind, relay, server, [runner, theirs])
 
 

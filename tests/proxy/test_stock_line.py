@@ -93,7 +93,8 @@ def test_two_ends_carry_a_frame() -> None:
     assert caller.send(carried(TextFrame("hello"), "acme")) == []
     data = caller.next_outgoing()
     assert data is not None
-    (event,) = assistant.receive(data)
+    met, event = assistant.receive(data)
+    assert met == PeerReady(("acme",))
     assert isinstance(event, Received)
     assert isinstance(event.message, BusFrameMessage)
     assert isinstance(event.message.frame, TextFrame)
@@ -232,6 +233,17 @@ def test_an_announced_task_may_speak_and_one_with_our_name_is_not_believed() -> 
     (message,) = received(caller, carried(LLMTextFrame("hi"), "support"))
     assert message.source == "support"
     assert list(caller.filter.remote) == ["support"]
+
+
+@pytest.mark.parametrize("remote", ["acme", None])
+def test_the_callers_task_is_ready_with_its_first_message_and_once(remote: str | None) -> None:
+    line = assistant_end(remote=remote)
+    name = remote or "acme@caller"
+    said = CODEC.encode(carried(TextFrame("hello"), "acme"))
+    refused = CODEC.encode(BusEndMessage(source="acme", target="assistant"))
+    assert line.receive(refused) == []
+    assert line.receive(said)[0] == PeerReady((name,))
+    assert [type(event) for event in line.receive(said)] == [Received]
 
 
 def test_urgent_messages_overtake() -> None:

@@ -213,3 +213,16 @@ async def test_embedded_voices_are_listed(tmp_path: Path) -> None:
     finished = await run("voices", home=tmp_path)
     assert finished.code == 0, finished.err
     assert "slt" in finished.out
+
+
+async def test_what_a_server_does_not_host_is_told_and_not_wrong(tmp_path: Path) -> None:
+    why = "the assistant 'code' is not hosted: set PROJECT_PATH to"
+    finished = await run("check", home=tmp_path)
+    assert finished.code == 0, finished.err
+    assert why in " ".join(finished.err.split())
+    finished = await run("check", home=tmp_path, further={"PROJECT_PATH": "."})
+    assert finished.code == 0, finished.err
+    assert "not hosted" not in finished.err
+    finished = await run("check", home=tmp_path, further={"TRUNKLINE_DEFAULT_ASSISTANT": "code"})
+    assert finished.code == 1
+    assert f"TRUNKLINE_DEFAULT_ASSISTANT: {why}" in " ".join(finished.err.split())

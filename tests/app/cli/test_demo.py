@@ -50,6 +50,11 @@ async def test_the_demonstration_runs_until_it_is_told_to_stop_and_leaves_nothin
             await connect(url)
         async with connect(url, additional_headers={"Authorization": f"Bearer {token}"}) as line:
             await within(line.recv())
+        # The code assistant reads where the demonstration was started.
+        async with connect(
+            url.replace("/acme", "/code"), additional_headers={"Authorization": f"Bearer {token}"}
+        ) as line:
+            await within(line.recv())
         programs = descendants(demo.pid)
         assert len(programs) >= 2
         demo.send_signal(number)

@@ -44,6 +44,19 @@ async def test_a_server_without_tokens_says_who_may_come(tmp_path: Path) -> None
         assert await within(server.wait()) == 0
 
 
+async def test_an_assistant_that_is_not_hosted_is_not_listed_and_the_log_says_why(
+    tmp_path: Path,
+) -> None:
+    server = await start("serve", "--port", "0", home=tmp_path)
+    assert server.stderr is not None
+    async with ended(server):
+        await read_until(server.stderr, "The assistant 'code' is not hosted: set PROJECT_PATH to")
+        await read_until(server.stderr, "/ws/acme")
+        server.terminate()
+        _, rest = await within(server.communicate())
+        assert b"/ws/code" not in rest
+
+
 async def test_a_port_that_is_taken_is_one_line_and_no_traceback(tmp_path: Path) -> None:
     taken = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
     port = taken.sockets[0].getsockname()[1]
