@@ -13,10 +13,11 @@ from typing import Annotated, Any, Literal
 
 from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from app.addresses import LOOPBACK_HOSTS, problem_of
 from app.errors import SettingsError
+from app.server_settings import ServerSettings, server_contradictions
 
 PREFIX = "TRUNKLINE_"
 ENV_FILE = ".env"
@@ -41,12 +42,12 @@ def _vendor(name: str, default: str | None = None) -> Any:
     return Field(default=default, validation_alias=AliasChoices(name, name.lower()))
 
 
-class Settings(BaseSettings):
-    """What can be set.
+class Settings(ServerSettings):
+    """What can be set, beside what `ServerSettings` adds.
 
     Attributes:
-        host: Where the session server listens. Every address of the machine when there are
-            tokens, loopback when there are none.
+        host: Where the session server listens. Every address of the machine when callers have to
+            say who they are, else loopback.
         port: Its port.
         tokens: Bearer tokens that callers may present; several are valid at a time.
         allowed_origins: Origins of web pages that may connect, for example
@@ -216,9 +217,14 @@ class Settings(BaseSettings):
         return database if database.partition("://")[0] in POSTGRES_SCHEMES else None
 
     @property
+    def guarded(self) -> bool:
+        """Whether callers have to say who they are."""
+        return bool(self.tokens) or self.principals_file is not None or self.takes_jwts
+
+    @property
     def listen_host(self) -> str:
         """Where the server listens."""
-        return self.host or ("0.0.0.0" if self.tokens else "127.0.0.1")
+        return self.host or ("0.0.0.0" if self.guarded else "127.0.0.1")
 
     @property
     def stt_vendor(self) -> Literal["deepgram", "embedded"]:
@@ -304,8 +310,8 @@ def _describe(detail: Any) -> str:
 
 
 def _contradictions(settings: Settings) -> list[str]:
-    problems = []
-    if not settings.tokens and settings.listen_host not in LOOPBACK_HOSTS:
+    problems = server_contradictions(settings)
+    if not settings.guarded and settings.listen_host not in LOOPBACK_HOSTS:
         problems.append(
             f"{PREFIX}HOST={settings.listen_host} without {PREFIX}TOKENS would let anybody in; "
             "set a token, or listen on 127.0.0.1"

@@ -40,6 +40,8 @@ class WebSocketProxyClientTask(LineTask):
       `LinkClosedError`.
     - on_line_resumed: The session goes on, nothing was lost; gets the new `Link`.
     - on_resume_gap: Frames are missing; gets the `ResumeGap`.
+    - on_waiting: The server has no session to spare yet, and the headers asked to wait for one
+      (`Trunkline-Wait: 1`); gets how many are served before this caller, and itself.
 
     Example::
 
@@ -114,6 +116,7 @@ class WebSocketProxyClientTask(LineTask):
         self._unheard_since: float | None = None
         self._ready: list[str] = []
         self._register_event_handler("on_connect_failed")
+        self._register_event_handler("on_waiting")
 
     @property
     def remote(self) -> Sequence[str]:

@@ -37,6 +37,9 @@ class CloseCode(IntEnum):
     PEER_TOO_SLOW = 4003
     SESSION_GONE = 4004
     SESSION_TAKEN_OVER = 4005
+    IDLE = 4006
+    TIME_IS_UP = 4007
+    ENDED_BY_OPERATOR = 4008
     RESYNC = 4100
     PEER_SILENT = 4101
     BAD_HELLO = 4400
@@ -75,6 +78,9 @@ MEANINGS: dict[CloseCode, CloseMeaning] = {
     CloseCode.PEER_TOO_SLOW: CloseMeaning("the other side did not read in time", False),
     CloseCode.SESSION_GONE: CloseMeaning("there is no such session any more", False),
     CloseCode.SESSION_TAKEN_OVER: CloseMeaning("another connection has the session", False),
+    CloseCode.IDLE: CloseMeaning("nothing was said for too long", False),
+    CloseCode.TIME_IS_UP: CloseMeaning("the session has lasted as long as it may", False),
+    CloseCode.ENDED_BY_OPERATOR: CloseMeaning("an operator ended the session", False),
     CloseCode.RESYNC: CloseMeaning("a message was missing", True),
     CloseCode.PEER_SILENT: CloseMeaning("the other side gave no sign of life", True),
     CloseCode.BAD_HELLO: CloseMeaning("the first message was not a hello", False),

@@ -113,6 +113,17 @@ class Opened:
 
 
 @dataclass(frozen=True)
+class Queued:
+    """The other end has no session to spare yet, and this end waits for one.
+
+    Attributes:
+        position: How many are served before this one, and itself.
+    """
+
+    position: int
+
+
+@dataclass(frozen=True)
 class PeerReady:
     """Tasks of the other end are ready to be addressed."""
 
@@ -150,7 +161,7 @@ class MustClose:
     code: CloseCode
 
 
-Event = Received | Opened | PeerReady | PeerEnded | ResumeGap | MustClose
+Event = Received | Opened | Queued | PeerReady | PeerEnded | ResumeGap | MustClose
 
 
 class Dialect(Protocol):

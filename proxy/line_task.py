@@ -32,6 +32,7 @@ from proxy.dialect import (
     Opened,
     PeerEnded,
     PeerReady,
+    Queued,
     Received,
     ResumeGap,
 )
@@ -63,8 +64,7 @@ class LineTask(BaseWorker):
     - on_line_interrupted: The session has lost its connection; gets the `LinkClosedError`.
     - on_line_resumed: The session goes on over a new connection; gets the `Link`.
     - on_remote_ready: Tasks of the other side are ready to be addressed; gets their names.
-    - on_resume_gap: Frames are missing, because they could not be kept until the line was back;
-      gets the `ResumeGap`.
+    - on_resume_gap: Frames are missing that could not be kept; gets the `ResumeGap`.
     """
 
     connected_event = "on_line_connected"
@@ -264,14 +264,14 @@ class LineTask(BaseWorker):
         self._signals.changed()
         for event in events:
             match event:
-                case Received():
+                case Received() | PeerEnded():
                     self._delivery.put(event)
                 case Opened():
                     await self._opened(event)
                 case PeerReady(names):
                     await self._register_remote(names)
-                case PeerEnded(reason):
-                    self._delivery.put(PeerEnded(reason))
+                case Queued(position):
+                    await self._call_event_handler("on_waiting", position)
                 case ResumeGap():
                     logger.warning(f"{self}: {event.lost} frames were lost ({event.direction})")
                     await self._call_event_handler("on_resume_gap", event)

@@ -26,6 +26,7 @@ from proxy.dialect import (
     Opened,
     PeerEnded,
     PeerReady,
+    Queued,
     Received,
     ResumeGap,
     Role,
@@ -50,6 +51,7 @@ from proxy.wire import (
     Numbered,
     Ready,
     Resend,
+    Waiting,
     Welcome,
     encode,
 )
@@ -216,6 +218,8 @@ class TrunkLine:
         return self._receiver.ack_due
 
     def _greeted(self, envelope: Envelope) -> list[Event]:
+        if isinstance(envelope, Waiting):
+            return [Queued(envelope.position)]
         if not isinstance(envelope, Welcome):
             return self._fail(CloseCode.PROTOCOL_ERROR)
         resumed = self._handshake.peer is not None
@@ -238,7 +242,7 @@ class TrunkLine:
             if self._sender.acknowledge(envelope.received, envelope.handled_bytes):
                 self._pulse.moved()
             return []
-        if isinstance(envelope, (Hello, Welcome)):
+        if isinstance(envelope, (Hello, Welcome, Waiting)):
             return self._fail(CloseCode.PROTOCOL_ERROR)
         if not self._receiver.take(envelope.seq, size_bytes):
             return []

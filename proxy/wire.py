@@ -21,6 +21,10 @@ SUBPROTOCOL = "trunkline.v1"
 # The header with which a caller that comes back names its session, for whoever routes connections.
 SESSION_HEADER = "Trunkline-Session"
 
+# How a caller asks to wait for a session where there is none to spare, with the value 1.
+WAIT_HEADER = "Trunkline-Wait"
+WAIT_PARAMETER = "wait"
+
 # A frame, message or field: its number, or its name where it has none.
 Key = int | str
 
@@ -191,8 +195,18 @@ class Ack(msgspec.Struct, tag=9, array_like=True, frozen=True):
     handled_bytes: Count
 
 
+class Waiting(msgspec.Struct, tag=10, array_like=True, frozen=True):
+    """There is no session to spare yet; only ahead of a welcome, to a caller that asked to wait.
+
+    Attributes:
+        position: How many callers are served before this one, and itself.
+    """
+
+    position: Annotated[int, Meta(ge=1, le=2**53)]
+
+
 Numbered = FrameEnvelope | MessageEnvelope | Ready | End | Gap | Resend
-Envelope = Hello | Welcome | Numbered | Ack
+Envelope = Hello | Welcome | Numbered | Ack | Waiting
 
 _ENCODER = msgspec.msgpack.Encoder()
 

@@ -53,6 +53,7 @@ async def run_check() -> int:
     configure_logs(settings.log_level, assistant_modules=settings.assistant_modules)
     out.print(_table(settings))
     _check_assistants(settings, findings)
+    _check_identity(settings, findings)
     _check_packages(settings, findings)
     await _check_vendors(settings, findings)
     return _report(findings)
@@ -113,6 +114,15 @@ def _check_assistants(settings: Settings, findings: Findings) -> None:
             findings.wrong.append(f"{variable_of('default_assistant')}: {why}")
         else:
             findings.unhosted.append(why)
+
+
+def _check_identity(settings: Settings, findings: Findings) -> None:
+    from app.server.identity import Identity
+
+    try:
+        Identity(settings)
+    except SettingsError as error:
+        findings.wrong.append(str(error))
 
 
 def _check_packages(settings: Settings, findings: Findings) -> None:

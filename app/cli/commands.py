@@ -8,8 +8,12 @@ import typer
 
 from app.bench.commands import bench
 from app.cli import app, out
+from app.cli.sessions import sessions
+from app.cli.token import token as token_commands
 
 app.add_typer(bench)
+app.add_typer(sessions)
+app.add_typer(token_commands)
 
 AssistantOption = Annotated[
     str | None,

@@ -31,8 +31,13 @@ async def run_server(*, host: str | None, port: int | None) -> None:
 
 
 def _who_may_come(settings: Settings) -> str:
-    if settings.tokens:
-        return f"Callers need one of {len(settings.tokens)} bearer tokens."
+    if settings.guarded:
+        ways = [f"one of {len(settings.tokens)} bearer tokens"] if settings.tokens else []
+        if settings.principals_file is not None:
+            ways.append(f"a token of {foreign(settings.principals_file)}")
+        if settings.takes_jwts:
+            ways.append(f"a JWT of {foreign(settings.jwt_issuer)}")
+        return f"Callers need {', or '.join(ways)}."
     return (
         "[yellow]No TRUNKLINE_TOKENS is set, so anybody who reaches this port is let in; "
         "it listens on this machine only.[/]"

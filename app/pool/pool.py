@@ -11,7 +11,8 @@ from loguru import logger
 
 from app.pool.share import Share
 from app.server.building import Builder
-from app.server.session import Caller, Session, SessionLimits
+from app.server.limits import SessionLimits
+from app.server.session import Caller, Session
 from app.server.table import SessionTable
 from app.services import Roles
 from proxy import LinkClosedError

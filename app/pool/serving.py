@@ -13,7 +13,7 @@ from app.pool.share import share_of
 from app.server.building import Builder
 from app.server.garbage import collecting_rarely
 from app.server.isolation import contain_exits
-from app.server.session import SessionLimits
+from app.server.limits import SessionLimits
 from app.server.stopping import LEAVE_TIMEOUT_S, leave, stop_on_signals
 from app.services import Roles
 from app.settings import Settings

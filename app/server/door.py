@@ -3,62 +3,84 @@
 Every refusal is an HTTP answer with a problem document, so that a client learns why.
 """
 
-import hmac
-from collections.abc import Sequence
-from http import HTTPStatus
-
-from pydantic import SecretStr
 from starlette.requests import HTTPConnection
 
+from app.server.identity import Identity, Principal
+from app.server.identity.wrong import NOT_ADMIN, NOT_ALLOWED
 from app.server.origins import OriginRules
-from app.server.refusal import Refusal, TurnedAwayError
-
-# The name of callers on a server without tokens.
-ANONYMOUS = "anonymous"
+from app.server.refusal import TurnedAwayError
+from app.settings import Settings
 
 
 class Door:
-    """Checks bearer tokens, and from which pages browsers come."""
+    """Checks from which pages browsers come, who is there, and what they may do.
 
-    def __init__(self, tokens: Sequence[SecretStr], allowed_origins: Sequence[str] = ()) -> None:
-        """Remember what is valid.
+    Attributes:
+        identity: Tells who is there.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Read what is valid.
 
         Args:
-            tokens: The tokens; without any, everybody on this machine is let in as anonymous.
-            allowed_origins: Origins of pages that may connect; see `OriginRules`.
-        """
-        self._tokens = [token.get_secret_value().encode() for token in tokens]
-        self._origins = OriginRules(allowed_origins, loopback_only=not tokens)
+            settings: The settings.
 
-    def admit(self, connection: HTTPConnection) -> str:
+        Raises:
+            SettingsError: If a file that they name cannot be used.
+        """
+        self.identity = Identity(settings)
+        self._origins = OriginRules(settings.allowed_origins, loopback_only=not settings.guarded)
+
+    async def admit(self, connection: HTTPConnection) -> Principal:
         """Tell who is at the door.
 
         Args:
-            connection: A request or a WebSocket that was not accepted yet.
-
-        Returns:
-            The caller's name.
+            connection: A request that was not answered yet.
 
         Raises:
-            TurnedAwayError: 403 from a page that may not connect, 401 without a bearer token, 403
-                with a wrong one.
+            TurnedAwayError: 403 from a page that may not connect, else see `Identity.identify`.
         """
         self._origins.check(connection)
-        if not self._tokens:
-            return ANONYMOUS
-        scheme, _, given = connection.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not given:
-            raise TurnedAwayError(
-                Refusal(
-                    HTTPStatus.UNAUTHORIZED,
-                    "no_token",
-                    "send an Authorization header: Bearer <token>",
-                )
-            )
-        # Every token is compared, in constant time, so that the time tells nothing.
-        matches = [hmac.compare_digest(given.strip().encode(), token) for token in self._tokens]
-        if not any(matches):
-            raise TurnedAwayError(
-                Refusal(HTTPStatus.FORBIDDEN, "wrong_token", "this token is not valid here")
-            )
-        return f"token-{matches.index(True) + 1}"
+        return await self.identity.identify(connection)
+
+    async def admit_to(self, connection: HTTPConnection, assistant: str) -> Principal:
+        """Tell who wants to talk to an assistant; tickets count here, too.
+
+        Args:
+            connection: A WebSocket that was not accepted yet.
+            assistant: Whom it asks for; there may be no such assistant.
+
+        Raises:
+            TurnedAwayError: As `admit`; 403 also if it is not theirs to open.
+        """
+        self._origins.check(connection)
+        principal = await self.identity.identify(connection, assistant)
+        self.check_right(principal, assistant)
+        return principal
+
+    async def admit_admin(self, connection: HTTPConnection) -> Principal:
+        """Tell who wants to administer the server.
+
+        Args:
+            connection: A request that was not answered yet.
+
+        Raises:
+            TurnedAwayError: As `admit`; 403 also without the rights.
+        """
+        principal = await self.admit(connection)
+        if not principal.admin:
+            raise TurnedAwayError(NOT_ADMIN)
+        return principal
+
+    def check_right(self, principal: Principal, assistant: str) -> None:
+        """Refuse what a principal may not open, whether it exists or not.
+
+        Args:
+            principal: Who.
+            assistant: What.
+
+        Raises:
+            TurnedAwayError: 403.
+        """
+        if not principal.may_open(assistant):
+            raise TurnedAwayError(NOT_ALLOWED)

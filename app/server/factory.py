@@ -9,10 +9,13 @@ from fastapi import FastAPI
 from agents import Assistants
 from app import __version__
 from app.hosted import hosted
-from app.server import docs, routes
+from app.server import creating, docs, routes
+from app.server.admin import routes as admin
+from app.server.bodies import BodyLimit
 from app.server.door import Door
 from app.server.isolation import contain_exits
-from app.server.refusal import TurnedAwayError
+from app.server.lifetime import Lifetimes
+from app.server.problems import answer_with_problems
 from app.server.state import ServerState
 from app.services import Roles
 from app.settings import Settings
@@ -26,9 +29,11 @@ def create_app(settings: Settings, assistants: Assistants) -> FastAPI:
         assistants: The assistants to host, as far as they may be hosted.
 
     Raises:
-        SettingsError: If the default assistant may not be.
+        SettingsError: If the default assistant may not be, or if a file that the settings name
+            cannot be used.
     """
     assistants = hosted(settings, assistants)
+    door = Door(settings)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -37,9 +42,18 @@ def create_app(settings: Settings, assistants: Assistants) -> FastAPI:
             # Nearly every assistant has a model; the first caller is not to wait for the import.
             from app.services import language_models  # noqa: F401
         async with Roles.open(settings, assistants) as roles:
-            door = Door(settings.tokens, settings.allowed_origins)
-            app.state.server = ServerState(settings, assistants, roles, door)
-            yield
+            state = app.state.server = ServerState(settings, assistants, roles, door)
+            lifetimes = Lifetimes(
+                state.sessions,
+                idle_timeout_s=settings.idle_timeout_s,
+                max_session_s=settings.max_session_s,
+            )
+            watching = asyncio.create_task(lifetimes.watch(), name="lifetimes")
+            try:
+                yield
+            finally:
+                watching.cancel()
+                await door.identity.close()
 
     app = FastAPI(
         title="Trunkline",
@@ -49,6 +63,9 @@ def create_app(settings: Settings, assistants: Assistants) -> FastAPI:
         openapi_url=None,  # and with it FastAPI's own pages, which ask nobody for a token
     )
     app.include_router(routes.router)
+    app.include_router(creating.router)
+    app.include_router(admin.router)
     app.include_router(docs.router)
-    app.add_exception_handler(TurnedAwayError, routes.on_turned_away)
+    app.add_middleware(BodyLimit)
+    answer_with_problems(app)
     return app

@@ -7,11 +7,16 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import HTTPConnection
 
+from app.server.identity.tickets import PARAMETER as TICKET
 from app.server.refusal import Refusal, TurnedAwayError
+from proxy.wire import WAIT_PARAMETER
 
 MAX_PARAMETERS = 32
 MAX_NAME_CHARS = 64
 MAX_VALUE_CHARS = 1024
+
+# What is not for the assistant.
+_OURS = frozenset({TICKET, WAIT_PARAMETER})
 
 _TOO_LONG = Refusal(
     HTTPStatus.REQUEST_URI_TOO_LONG,
@@ -29,7 +34,8 @@ def metadata_of(connection: HTTPConnection) -> Mapping[str, str]:
         connection: A WebSocket that was not accepted yet.
 
     Returns:
-        The parameters by name; of one that is there twice, the last value. Nobody can change it.
+        The parameters by name, without those that are for the server; of one that is there
+        twice, the last value. Nobody can change it.
 
     Raises:
         TurnedAwayError: 414 if there are too many parameters or one is too long, 400 if the query
@@ -45,4 +51,4 @@ def metadata_of(connection: HTTPConnection) -> Mapping[str, str]:
         raise TurnedAwayError(_MALFORMED) from None
     if any(len(name) > MAX_NAME_CHARS or len(value) > MAX_VALUE_CHARS for name, value in pairs):
         raise TurnedAwayError(_TOO_LONG)
-    return MappingProxyType(dict(pairs))
+    return MappingProxyType({name: value for name, value in pairs if name not in _OURS})

@@ -4,8 +4,27 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 
 PROBLEM_TYPE = "application/problem+json"
+
+
+class Problem(BaseModel):
+    """Why a request was refused; see RFC 9457.
+
+    Attributes:
+        type: Always `about:blank`: the code says which problem it is.
+        title: The phrase of the status.
+        status: The HTTP status.
+        code: A word for programs.
+        detail: A sentence for people.
+    """
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    code: str
+    detail: str
 
 
 @dataclass(frozen=True)
@@ -34,14 +53,15 @@ class Refusal:
             headers["WWW-Authenticate"] = "Bearer"
         if self.retry_after_s is not None:
             headers["Retry-After"] = str(self.retry_after_s)
-        body = {
-            "type": "about:blank",
-            "title": self.status.phrase,
-            "status": self.status.value,
-            "code": self.code,
-            "detail": self.detail,
-        }
-        return JSONResponse(body, status_code=self.status, headers=headers, media_type=PROBLEM_TYPE)
+        problem = Problem(
+            title=self.status.phrase,
+            status=self.status.value,
+            code=self.code,
+            detail=self.detail,
+        )
+        return JSONResponse(
+            problem.model_dump(), status_code=self.status, headers=headers, media_type=PROBLEM_TYPE
+        )
 
 
 class TurnedAwayError(Exception):

@@ -1,34 +1,34 @@
 """The addresses of the session server."""
 
+import time
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, WebSocket
+from fastapi import APIRouter, Depends, Security, WebSocket
 from fastapi.responses import JSONResponse
+from fastapi.security import HTTPBearer
 from pydantic import BaseModel
 from starlette.requests import HTTPConnection
 
 from agents import Recipe
+from app.server.admission import Place, Slot, wait_for_slot, wants_to_wait
+from app.server.admission.slots import FULL, RETRY_S
+from app.server.identity import Principal
+from app.server.limits import SessionLimits
 from app.server.metadata import metadata_of
+from app.server.problems import problems
 from app.server.refusal import Refusal, TurnedAwayError
-from app.server.session import Caller, Session, SessionLimits
+from app.server.session import Caller, Session
 from app.server.state import ServerState, state_of
-from proxy import LineError
-from proxy.arrival import arrive
+from proxy import CloseCode, LineError
+from proxy.arrival import Arrival, arrive
 from proxy.wire import SESSION_HEADER
 
 router = APIRouter()
 
-# A conversation lasts minutes, so a slot is free again soon; a draining server is replaced soon.
-BUSY_RETRY_S = 5
-
-_NO_ASSISTANT = Refusal(HTTPStatus.NOT_FOUND, "no_assistant", "there is no such assistant here")
-_DRAINING = Refusal(
-    HTTPStatus.SERVICE_UNAVAILABLE, "draining", "the server is going away", BUSY_RETRY_S
-)
-_FULL = Refusal(
-    HTTPStatus.SERVICE_UNAVAILABLE, "full", "the server has no session to spare", BUSY_RETRY_S
-)
+# A draining server is replaced soon.
+NO_ASSISTANT = Refusal(HTTPStatus.NOT_FOUND, "no_assistant", "there is no such assistant here")
+DRAINING = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "draining", "the server is going away", RETRY_S)
 
 State = Annotated[ServerState, Depends(state_of)]
 
@@ -59,9 +59,21 @@ class Health(BaseModel):
     status: str
 
 
-def admitted(connection: HTTPConnection, state: State) -> str:
-    """Let nobody in without a valid token; gives the caller's name."""
-    return state.door.admit(connection)
+# Only described here; the door reads the header itself, of WebSockets too.
+Described = Annotated[
+    object,
+    Security(
+        HTTPBearer(scheme_name="bearer", description="A token of ours, or a JWT.", auto_error=False)
+    ),
+]
+
+
+async def admitted(connection: HTTPConnection, state: State, _: Described) -> Principal:
+    """Let nobody in without a valid token."""
+    return await state.door.admit(connection)
+
+
+Admitted = Annotated[Principal, Depends(admitted)]
 
 
 @router.get("/livez")
@@ -78,11 +90,9 @@ async def ready(state: State) -> JSONResponse:
     return JSONResponse({"status": "ready"})
 
 
-@router.get("/v1/assistants")
-async def assistants(
-    state: State, principal: Annotated[str, Depends(admitted)]
-) -> list[AssistantInfo]:
-    """List the assistants that this server hosts."""
+@router.get("/v1/assistants", responses=problems(401, 403, 429, 503))
+async def assistants(state: State, principal: Admitted) -> list[AssistantInfo]:
+    """List the assistants that this server hosts and the caller may open."""
     return [
         AssistantInfo(
             name=recipe.name,
@@ -93,6 +103,7 @@ async def assistants(
             default=recipe.name == state.settings.default_assistant,
         )
         for recipe in state.assistants.values()
+        if principal.may_open(recipe.name)
     ]
 
 
@@ -101,48 +112,79 @@ async def assistants(
 async def session(websocket: WebSocket, state: State, assistant: str | None = None) -> None:
     """Hold one session with an assistant, or carry on with one over a new connection."""
     returning = SESSION_HEADER in websocket.headers
+    slot: Slot | None = None
+    place: Place | None = None
     try:
-        caller, recipe = _admit(websocket, state, assistant, returning=returning)
+        principal, recipe = await _admit(websocket, state, assistant)
+        caller = Caller(principal.name, metadata_of(websocket))
+        if not returning:
+            # Before the socket is accepted. Who comes back has one.
+            slot, place = _reserve(websocket, state, principal, recipe)
     except TurnedAwayError as turned_away:
         await websocket.send_denial_response(turned_away.refusal.response())
         return
-    # The slot is taken before the socket is accepted. Who comes back has one.
     held = Session(recipe, caller, state.roles, SessionLimits.of(state.settings), state.builder)
-    if not returning:
-        state.sessions.add(held)
+    if slot is not None:
+        state.sessions.add(held, slot)
     try:
         arrival = await arrive(websocket)
+        returning = returning or arrival.returning
+        if place is not None and not returning and not await _wait(state, place, held, arrival):
+            return
     except (LineError, TimeoutError):
         state.sessions.remove(held)
         return
     except BaseException:
         state.sessions.remove(held)
         raise
-    if not arrival.returning and not returning:
-        await state.sessions.run(held, arrival)
+    finally:
+        if place is not None:
+            state.room.leave(place)
+    if returning:
+        # Before the connection is over, which may be in hours.
+        state.sessions.remove(held)
+        await state.sessions.take_back(arrival, caller.principal)
         return
-    state.sessions.remove(held)
-    await state.sessions.take_back(arrival, caller.principal)
+    await state.sessions.run(held, arrival)
 
 
-async def on_turned_away(request: Request, error: Exception) -> JSONResponse:
-    """Answer a request that the door refused."""
-    assert isinstance(error, TurnedAwayError)
-    return error.refusal.response()
+async def _wait(state: ServerState, place: Place, held: Session, arrival: Arrival) -> bool:
+    """Wait with a caller for its slot; tells whether it has one."""
+    slot = await wait_for_slot(state.room, place, arrival.link, state.settings.wait_timeout_s)
+    if slot is None:
+        return False
+    if state.sessions.draining:
+        slot.release()
+        await arrival.link.close(CloseCode.GOING_AWAY)
+        return False
+    held.started_at = time.monotonic()
+    state.sessions.add(held, slot)
+    return True
 
 
-def _admit(
-    websocket: WebSocket, state: ServerState, assistant: str | None, *, returning: bool
-) -> tuple[Caller, Recipe]:
-    principal = state.door.admit(websocket)
+async def _admit(
+    websocket: WebSocket, state: ServerState, assistant: str | None
+) -> tuple[Principal, Recipe]:
     name = assistant or state.settings.default_assistant
+    principal = await state.door.admit_to(websocket, name)
     recipe = state.assistants.get(name)
     if recipe is None:
-        raise TurnedAwayError(_NO_ASSISTANT)
-    caller = Caller(principal, metadata_of(websocket))
+        raise TurnedAwayError(NO_ASSISTANT)
     if state.sessions.draining:
-        raise TurnedAwayError(_DRAINING)
-    full = len(state.sessions) >= state.settings.max_sessions
-    if not returning and (full or not state.builder.can_build(recipe)):
-        raise TurnedAwayError(_FULL)
-    return caller, recipe
+        raise TurnedAwayError(DRAINING)
+    return principal, recipe
+
+
+def _reserve(
+    websocket: WebSocket, state: ServerState, principal: Principal, recipe: Recipe
+) -> tuple[Slot | None, Place | None]:
+    """Take a slot, or a place in the waiting room."""
+    if not state.builder.can_build(recipe):
+        raise TurnedAwayError(FULL)
+    try:
+        return state.slots.reserve(principal, recipe.name), None
+    except TurnedAwayError as turned_away:
+        full = turned_away.refusal.status == HTTPStatus.SERVICE_UNAVAILABLE
+        if not full or not wants_to_wait(websocket) or not state.settings.max_waiting_callers:
+            raise
+    return None, state.room.enter(principal, recipe.name)

@@ -84,6 +84,7 @@ class SessionServer(EmbeddedServer):
 
     async def _drain(self) -> None:
         try:
+            self.state.room.close()
             await self.sessions.drain(self._drain_timeout_s)
         finally:
             self.should_exit = True
@@ -111,6 +112,7 @@ async def running_server(
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="serve")
     try:
         await started(server, serving)
+        server.state.request_drain = server.stop
         yield _address(settings, listener), server
     finally:
         server.stop()
@@ -121,7 +123,7 @@ async def running_server(
 async def serve(
     settings: Settings, assistants: Assistants, *, on_listening: Callable[[str], None]
 ) -> None:
-    """Serve until the process is told to stop by SIGINT or SIGTERM, and end it with 0.
+    """Serve until told to stop by SIGINT, SIGTERM or an administrator, and end the process with 0.
 
     Does not return: the process ends within `drain_timeout_s` and `LEAVE_TIMEOUT_S`, after every
     caller was told, whatever the assistants are doing. To serve in a process that lives on, use
@@ -143,11 +145,12 @@ async def serve(
     def stop() -> None:
         loop.call_soon_threadsafe(asked.set)
 
-    with stop_on_signals(stop, timeout_s):
+    with stop_on_signals(stop, timeout_s) as begin:
         async with (
             running_server(settings, assistants) as (address, server),
             collecting_rarely(lambda: len(server.sessions) == 0),
         ):
+            server.state.request_drain = begin
             on_listening(address)
             await asked.wait()
         leave()

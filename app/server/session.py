@@ -5,7 +5,7 @@ import contextlib
 import time
 import uuid
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,11 +17,12 @@ from pipecat.workers.runner import WorkerRunner
 from agents import GATEWAY, Recipe, SessionContext
 from app.server.building import Builder
 from app.server.isolation import contained
+from app.server.limits import SessionLimits
 from app.server.release import release
 from app.server.states import LEGAL_MOVES, SessionState
+from app.server.turns import SessionBus, Turns
 from app.services import Roles
-from app.settings import Settings
-from proxy import CloseCode, DirectBus, ServerLineOptions, WebSocketProxyServerTask
+from proxy import CloseCode, LineStats, ServerLineOptions, WebSocketProxyServerTask
 from proxy.arrival import Arrival
 from proxy.errors import LinkClosedError
 from proxy.outbox import OutboxLimits
@@ -30,39 +31,6 @@ from proxy.outbox import OutboxLimits
 # its network. Then it is cancelled, and after that left to the garbage collector.
 END_TIMEOUT_S = 6.0
 CANCEL_TIMEOUT_S = 1.5
-
-
-@dataclass(frozen=True)
-class SessionLimits:
-    """What a session may take.
-
-    Attributes:
-        start_timeout_s: How long the assistant may take to become ready.
-        max_message_bytes: The largest message that the line takes.
-        max_waiting_bytes: How much may wait for a caller that reads slowly.
-        window_bytes: How much a caller may send ahead of what the assistant has taken.
-        heartbeat_s: How long either side is silent at most.
-        resume_window_s: How long the session waits for a caller whose connection was lost.
-    """
-
-    start_timeout_s: float
-    max_message_bytes: int
-    max_waiting_bytes: int
-    window_bytes: int
-    heartbeat_s: float
-    resume_window_s: float
-
-    @classmethod
-    def of(cls, settings: Settings) -> "SessionLimits":
-        """Return the limits that are set."""
-        return cls(
-            start_timeout_s=settings.start_timeout_s,
-            max_message_bytes=settings.max_message_bytes,
-            max_waiting_bytes=settings.max_waiting_bytes,
-            window_bytes=settings.window_bytes,
-            heartbeat_s=settings.heartbeat_s,
-            resume_window_s=settings.resume_window_s,
-        )
 
 
 @dataclass(frozen=True)
@@ -92,7 +60,11 @@ class Session:
         id: Its id, unguessable.
         state: How far it has come.
         started_at: When it began, in seconds of the monotonic clock.
+        number: Its place in the order in which sessions began.
         closed_with: The close code of the line; None while there is one.
+        lost_with: The close code of the last connection that was lost and came back, or may.
+        resumes: How often the caller came back.
+        turns: Whether an answer is under way.
     """
 
     recipe: Recipe
@@ -104,8 +76,16 @@ class Session:
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     state: SessionState = SessionState.STARTING
     started_at: float = field(default_factory=time.monotonic)
+    number: int = field(default=0, init=False)
     closed_with: int | None = field(default=None, init=False)
+    lost_with: int | None = field(default=None, init=False)
+    resumes: int = field(default=0, init=False)
+    turns: Turns = field(default_factory=Turns, init=False)
     _line: WebSocketProxyServerTask | None = field(default=None, init=False)
+    _tasks: Sequence[BaseWorker] = field(default=(), init=False)
+    _crossed: int = field(default=0, init=False)
+    _active_at: float = field(default_factory=time.monotonic, init=False)
+    _leaving: CloseCode | None = field(default=None, init=False)
     _over: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _code: CloseCode = field(default=CloseCode.ENDED, init=False)
 
@@ -141,6 +121,47 @@ class Session:
             self._code = code
             self._over.set()
 
+    async def leave(self, code: CloseCode) -> None:
+        """End the session as soon as no answer is under way, or its caller has gone.
+
+        Args:
+            code: What the caller is told.
+        """
+        self._leaving = code
+        if self.state is not SessionState.DETACHED:
+            quiet = asyncio.create_task(self.turns.quiet())
+            try:
+                await self._until_over(quiet)
+            finally:
+                quiet.cancel()
+        self.end(code)
+
+    @property
+    def ending_with(self) -> CloseCode | None:
+        """What the caller is told; None while the session is not to end."""
+        return self._code if self._over.is_set() else None
+
+    @property
+    def stats(self) -> LineStats:
+        """What crossed the line."""
+        return LineStats() if self._line is None else self._line.stats
+
+    @property
+    def active_tasks(self) -> tuple[str, ...]:
+        """The names of the assistant's tasks that take part at the moment."""
+        return tuple(task.name for task in self._tasks if task.active)
+
+    def idle_s(self, now: float) -> float:
+        """Tell how long nothing has crossed, as far as those who asked could see.
+
+        Args:
+            now: The time in seconds, as `started_at`.
+        """
+        crossed = self.stats.messages.total()
+        if crossed != self._crossed:
+            self._crossed, self._active_at = crossed, now
+        return now - self._active_at
+
     def knows(self, arrival: Arrival, principal: str) -> bool:
         """Tell whether a caller that comes back belongs to this session.
 
@@ -170,7 +191,9 @@ class Session:
             await arrival.link.close(self._code)
             self.closed_with = self._code
             return
-        runner = WorkerRunner(name=f"session-{self.id[:8]}", bus=DirectBus(), handle_sigint=False)
+        bus = SessionBus(self.turns)
+        runner = WorkerRunner(name=f"session-{self.id[:8]}", bus=bus, handle_sigint=False)
+        self._tasks = tasks
         line = self._line = self._make_line(arrival)
         line.add_event_handler("on_client_disconnected", self._on_disconnected)
         line.add_event_handler("on_line_interrupted", self._on_interrupted)
@@ -239,10 +262,14 @@ class Session:
         self.end(CloseCode.ENDED)
 
     def _on_interrupted(self, _: object, error: LinkClosedError) -> None:
+        self.lost_with = error.code
+        if self._leaving is not None:
+            self.end(self._leaving)
         if self.state is SessionState.READY:
             self._move(SessionState.DETACHED)
 
     def _on_resumed(self, *_: object) -> None:
+        self.resumes += 1
         if self.state is SessionState.DETACHED:
             self._move(SessionState.READY)
 
@@ -320,6 +347,7 @@ class Session:
             logger.error(f"The session's runner failed: {type(running.exception()).__name__}")
         await line.close(self._code)
         self._line = None
+        self._tasks = ()
         if running.done():
             try:
                 await release(runner)

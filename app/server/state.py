@@ -1,10 +1,12 @@
 """What the routes of one server share."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from starlette.requests import HTTPConnection
 
 from agents import Assistants
+from app.server.admission import SlotLimits, Slots, WaitingRoom
 from app.server.building import Builder
 from app.server.door import Door
 from app.server.table import SessionTable
@@ -23,6 +25,9 @@ class ServerState:
         door: Lets callers in.
         sessions: The sessions that are running.
         builder: Builds the tasks of sessions.
+        request_drain: Asks for a drain, after which the server stops.
+        slots: How many sessions there may be.
+        room: Where callers wait for one.
     """
 
     settings: Settings
@@ -31,6 +36,14 @@ class ServerState:
     door: Door
     sessions: SessionTable = field(default_factory=SessionTable)
     builder: Builder = field(default_factory=Builder)
+    request_drain: Callable[[], None] = lambda: None
+    slots: Slots = field(init=False)
+    room: WaitingRoom = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make what follows from the settings."""
+        self.slots = Slots(SlotLimits.of(self.settings))
+        self.room = WaitingRoom(self.slots, self.settings.max_waiting_callers)
 
 
 def state_of(connection: HTTPConnection) -> ServerState:

@@ -25,7 +25,7 @@ LOG_TIMEOUT_S = 0.2
 
 
 @contextlib.contextmanager
-def stop_on_signals(stop: Callable[[], None], timeout_s: float) -> Iterator[None]:
+def stop_on_signals(stop: Callable[[], None], timeout_s: float) -> Iterator[Callable[[], None]]:
     """Have SIGINT and SIGTERM stop this process while the block runs.
 
     The first one asks it to stop, and ends it for good when that takes too long. The second one
@@ -34,11 +34,16 @@ def stop_on_signals(stop: Callable[[], None], timeout_s: float) -> Iterator[None
     Args:
         stop: Asks the process to stop; called in a thread of its own.
         timeout_s: How long that may take.
+
+    Yields:
+        What does the same as the first signal, for those who ask by other means. A signal that
+        comes after it is still the first one: whoever has a server drained, and then stopped, is in
+        no hurry.
     """
     watchdog = _Watchdog(stop, timeout_s)
     before = {number: signal.signal(number, watchdog.on_signal) for number in SIGNALS}
     try:
-        yield
+        yield watchdog.begin
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -71,6 +76,10 @@ class _Watchdog:
         if self._signalled:
             os._exit(0)
         self._signalled = True
+        self.begin()
+
+    def begin(self) -> None:
+        """Ask the process to stop."""
         os.write(self._writer, b"!")
 
     def close(self) -> None:

@@ -7,9 +7,13 @@ from collections.abc import Iterator
 
 from loguru import logger
 
+from app.server.admission import Slot
 from app.server.session import Session
 from proxy import CloseCode
 from proxy.arrival import Arrival
+
+# Of the time that a drain may take, what answers may; the rest is for sessions to end.
+ANSWERS_SHARE = 0.75
 
 
 class SessionTable:
@@ -23,6 +27,8 @@ class SessionTable:
         """Start without sessions."""
         self.draining = False
         self._sessions: dict[str, Session] = {}
+        self._count = 0
+        self._slots: dict[str, Slot] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._empty = asyncio.Event()
         self._empty.set()
@@ -35,9 +41,19 @@ class SessionTable:
         """Iterate over a snapshot of the sessions."""
         return iter(list(self._sessions.values()))
 
-    def add(self, session: Session) -> None:
-        """Take a session in, before its socket is accepted."""
+    def add(self, session: Session, slot: Slot | None = None) -> None:
+        """Take a session in, before its socket is accepted.
+
+        Args:
+            session: The session.
+            slot: Its place, which is given back when nothing of it is left; None where sessions
+                are counted otherwise.
+        """
+        self._count += 1
+        session.number = self._count
         self._sessions[session.id] = session
+        if slot is not None:
+            self._slots[session.id] = slot
         self._empty.clear()
 
     def remove(self, session: Session) -> None:
@@ -45,6 +61,9 @@ class SessionTable:
         self._sessions.pop(session.id, None)
         if not self._sessions:
             self._empty.set()
+        slot = self._slots.pop(session.id, None)
+        if slot is not None:
+            slot.release()
 
     async def run(self, session: Session, arrival: Arrival) -> None:
         """Hold a session in a task of its own, for as long as its first connection lasts.
@@ -99,10 +118,10 @@ class SessionTable:
         await self._empty.wait()
 
     async def drain(self, timeout_s: float) -> None:
-        """Take no more sessions, tell every caller, and wait for the end of all of them.
+        """Take no more sessions, and end each as soon as no answer is under way in it.
 
         Args:
-            timeout_s: How long to wait.
+            timeout_s: How long to wait for all of them; answers are cut short before.
         """
         self.draining = True
         sessions = list(self)
@@ -110,10 +129,20 @@ class SessionTable:
             return
         logger.info(f"Draining {len(sessions)} sessions")
         began_at = time.monotonic()
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        leaving = [asyncio.create_task(session.leave(CloseCode.GOING_AWAY)) for session in sessions]
+        try:
+            await asyncio.wait(leaving, timeout=timeout_s * ANSWERS_SHARE)
+        finally:
+            for task in leaving:
+                task.cancel()
+        cut_short = sum(task.cancelling() > 0 and not task.done() for task in leaving)
+        if cut_short:
+            logger.warning(f"{cut_short} answers were not over in time")
         for session in sessions:
             session.end(CloseCode.GOING_AWAY)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
+            async with asyncio.timeout_at(deadline):
                 await self.wait_empty()
         told = sum(session.told for session in sessions)
         lasted_s = time.monotonic() - began_at

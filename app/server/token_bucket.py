@@ -20,12 +20,21 @@ class TokenBucket:
         self._level = float(size)
         self._filled_at = clock()
 
+    @property
+    def ready_in_s(self) -> float:
+        """How long it takes until there is one to take; 0 if there is."""
+        self._fill()
+        return max(0.0, (1 - self._level) / self._rate_hz)
+
     def take(self) -> bool:
         """Take one out, and tell whether there was one."""
-        now = self._clock()
-        self._level = min(self._size, self._level + (now - self._filled_at) * self._rate_hz)
-        self._filled_at = now
+        self._fill()
         if self._level < 1:
             return False
         self._level -= 1
         return True
+
+    def _fill(self) -> None:
+        now = self._clock()
+        self._level = min(self._size, self._level + (now - self._filled_at) * self._rate_hz)
+        self._filled_at = now

@@ -16,12 +16,21 @@ from pipecat.frames.frames import (
 )
 
 from proxy.close_codes import CloseCode
-from proxy.dialect import Direction, LineState, MustClose, PeerReady, Received, Role
+from proxy.dialect import (
+    Direction,
+    LineState,
+    MustClose,
+    Opened,
+    PeerReady,
+    Queued,
+    Received,
+    Role,
+)
 from proxy.errors import CodecError
 from proxy.filter import FROM_ASSISTANT, FROM_CALLER, DropReason, Filter
 from proxy.handshake import TrunkOptions
 from proxy.protocol import TrunkLine
-from proxy.wire import Ack, Hello, Ready, Resend, Welcome, encode, read_hello
+from proxy.wire import Ack, Hello, Ready, Resend, Waiting, Welcome, encode, read_hello
 from tests.proxy.memory_link import ASSISTANT, CALLER, MemoryLink, carried
 
 HELLO = Hello(1, (CALLER,), (), 65536, 65536, 5.0)
@@ -70,7 +79,40 @@ def test_anything_else_in_place_of_a_welcome_closes_with_1002(first: Any) -> Non
     assert greeted(line) == []  # too late
 
 
-@pytest.mark.parametrize("again", [HELLO, WELCOME])
+def test_a_caller_that_waits_is_told_where_it_stands_and_does_not_give_up() -> None:
+    now = 0.0
+    filter_ = Filter(exported=(CALLER,), remote=[ASSISTANT], inbound_frames=FROM_ASSISTANT)
+    line = TrunkLine(Role.CALLER, filter_, clock=lambda: now)
+    line.connected()
+    line.next_outgoing()
+    for position in (3, 2, 1):
+        for _ in range(9):
+            now += 1.0
+            assert line.tick() == []
+        assert line.receive(encode(Waiting(position))) == [Queued(position)]
+        assert line.next_outgoing() is None
+    assert greeted(line) == [Opened(resumed=False)]
+
+
+def test_a_server_that_lets_a_caller_wait_and_falls_silent_is_given_up() -> None:
+    now = 0.0
+    filter_ = Filter(exported=(CALLER,), remote=[ASSISTANT], inbound_frames=FROM_ASSISTANT)
+    line = TrunkLine(Role.CALLER, filter_, clock=lambda: now)
+    line.connected()
+    line.receive(encode(Waiting(1)))
+    events: list[Any] = []
+    for _ in range(11):
+        now += 1.0
+        events += line.tick()
+    assert events == [MustClose(CloseCode.PEER_SILENT)]
+
+
+def test_a_place_in_a_queue_begins_with_one() -> None:
+    data = msgspec.msgpack.encode([10, 0])
+    assert caller_line().receive(data) == [MustClose(CloseCode.INVALID_PAYLOAD)]
+
+
+@pytest.mark.parametrize("again", [HELLO, WELCOME, Waiting(1)])
 def test_a_second_greeting_closes_with_1002(again: Any) -> None:
     link = MemoryLink()
     link.connect()

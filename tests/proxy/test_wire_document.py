@@ -16,7 +16,16 @@ from proxy.codec.trunk import TrunkCodec, read_envelope, write_envelope
 from proxy.dialect import LEGAL_MOVES
 from proxy.errors import _FINAL_STATUSES
 from proxy.outbox import OutboxLimits
-from proxy.wire import SESSION_HEADER, SUBPROTOCOL, Fields, FrameEnvelope, Key, MessageEnvelope
+from proxy.wire import (
+    SESSION_HEADER,
+    SUBPROTOCOL,
+    WAIT_HEADER,
+    WAIT_PARAMETER,
+    Fields,
+    FrameEnvelope,
+    Key,
+    MessageEnvelope,
+)
 from tests.proxy import wire_session
 from tests.proxy.wire_tables import (
     DOCUMENT,
@@ -89,7 +98,7 @@ def test_numbers_may_be_added() -> None:
     for name in ("frames", "fields"):
         body = GENERATED[name]
         assert what_changed(name, body, f"{body}| 999 | NewFrame |\n") == []
-    more = GENERATED["envelopes"] + "**10 · New.** x\n\n| 0 | kind |\n"
+    more = GENERATED["envelopes"] + "**11 · New.** x\n\n| 0 | kind |\n"
     assert what_changed("envelopes", GENERATED["envelopes"], more) == []
 
 
@@ -133,7 +142,7 @@ def repacked(codec: TrunkCodec, envelope: FrameEnvelope) -> tuple[Key, Fields]:
 
 def test_the_examples_show_every_kind_of_envelope() -> None:
     kinds = {type(read_envelope(data)).__struct_config__.tag for data, _ in EXAMPLES}
-    assert kinds == set(range(1, 10))
+    assert kinds == set(range(1, 11))
 
 
 def test_the_printed_session_is_one_that_both_ends_hold() -> None:
@@ -172,6 +181,8 @@ def test_the_states_are_those_of_the_code() -> None:
     [
         f"`{SUBPROTOCOL}`",
         f"header `{SESSION_HEADER}`",
+        f"header `{WAIT_HEADER}: 1`",
+        f"has `{WAIT_PARAMETER}=1` in the query",
         f"nested at most {MAX_DEPTH} deep",
         f"on every connection, within {arrival.HELLO_TIMEOUT_S:.0f} seconds",
         f"writes, within {pulse.Patience().greeting_s:.0f} seconds",

@@ -42,11 +42,16 @@ from proxy.close_codes import CloseCode
 from proxy.codec.catalog import Catalog
 from proxy.codec.records import foreign_id
 from proxy.codec.trunk import TrunkCodec, write_envelope
-from proxy.dialect import Event, MustClose, Received, Role
+from proxy.dialect import Event, MustClose, Queued, Received, Role
 from proxy.filter import CALLER_SUFFIX, Filter, FrameTypes
 from proxy.handshake import TrunkOptions
 from proxy.protocol import TrunkLine
-from proxy.wire import FrameEnvelope, Gap, Hello, Resend, read_hello
+from proxy.wire import FrameEnvelope, Gap, Hello, Resend, Waiting, encode, read_hello
+
+WAITS = (
+    (2, "No session is to spare, and the caller asked to wait: it is the second in the queue."),
+    (1, "It is the next."),
+)
 
 CALLER, ASSISTANT = "acme", "assistant"
 UP, DOWN = "caller to assistant", "assistant to caller"
@@ -158,7 +163,14 @@ def play() -> list[Step]:
 
 def greet(session: Session) -> None:
     session.caller.connected()
-    session.write(UP, "A hello: a new session, please.")
+    hello = session.caller.next_outgoing()
+    assert hello is not None
+    session.steps.append(Step(UP, hello, "A hello: a new session, please."))
+    for position, said in WAITS:
+        data = encode(Waiting(position))
+        session.steps.append(Step(DOWN, data, said))
+        assert session.caller.receive(data) == [Queued(position)]
+    session.take(session.assistant, hello)
     session.write(DOWN, "The welcome.")
     session.write(UP, "The caller has the token.")
     session.assistant.announce((ASSISTANT,))

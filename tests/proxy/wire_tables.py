@@ -45,6 +45,7 @@ ENVELOPES: tuple[type[msgspec.Struct], ...] = (
     wire.Gap,
     wire.Resend,
     wire.Ack,
+    wire.Waiting,
 )
 CATALOG = Catalog()
 _SECTION = re.compile(r"<!-- generated: (?P<name>[\w-]+) -->\n(?P<body>.*?)<!-- end -->", re.DOTALL)

@@ -1,0 +1,1 @@
+"""What administrators see of a server and do with it; never what is said in it."""
