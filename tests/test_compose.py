@@ -11,9 +11,9 @@ import yaml
 
 from agents import discover
 from app.addresses import problem_of
-from app.brokers import POSTGRES_SCHEMES, REDIS_SCHEMES
 from app.cli import app as cli
 from app.cli import commands as _commands  # noqa: F401  # they add themselves
+from app.settings import POSTGRES_SCHEMES, REDIS_SCHEMES
 
 ROOT = Path(__file__).parent.parent
 FILE = ROOT / "deploy/compose.yaml"
