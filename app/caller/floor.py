@@ -43,7 +43,7 @@ class Floor(BusSubscriber):
     @property
     def name(self) -> str:
         """The subscriber's name."""
-        return "floor"
+        return f"{self._listener}::floor"
 
     def watch(self, tasks: Iterable[str]) -> None:
         """Say which tasks may have the floor.

@@ -190,6 +190,8 @@ class PooledAssistant:
 
     async def _add(self, offers: Iterable[Offer]) -> None:
         assert self._runner is not None
+        if self._finished:
+            return
         parts = [self._part(offer) for offer in offers]
         self._parts += parts
         await self._runner.add_workers(*(part.line for part in parts))

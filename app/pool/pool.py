@@ -31,6 +31,9 @@ TAKE_WAIT_S = 1.0
 # A broker that comes back is asked again soon.
 RETRY_CAP_S = 1.0
 
+# What is left behind expires after two minutes; nobody is in a hurry to see it go.
+REAP_PERIOD_S = 60.0
+
 # A channel is left within two seconds after its session.
 LEAVE_TIMEOUT_S = 3.0
 
@@ -72,12 +75,15 @@ class Pool:
             BrokerDownError: If the broker does not take the first offer.
         """
         await self.claims.offer(self._offer())
-        advertising = asyncio.create_task(self._advertise(), name="advertise")
+        telling = [
+            asyncio.create_task(self._advertise(), name="advertise"),
+            asyncio.create_task(self._reap(), name="reap"),
+        ]
         taking = asyncio.create_task(self._take_all(), name="take-claims")
         try:
             yield
         finally:
-            draining = self._drain(advertising, taking, drain_timeout_s)
+            draining = self._drain(telling, taking, drain_timeout_s)
             await asyncio.shield(asyncio.create_task(draining, name="drain"))
 
     @property
@@ -114,12 +120,24 @@ class Pool:
                 away = False
             await asyncio.sleep(NOTICE_PERIOD_S)
 
+    async def _reap(self) -> NoReturn:
+        """Remove now and then what processes that were killed have left."""
+        while True:
+            with contextlib.suppress(BrokerDownError):
+                count = await self.claims.streams.reap()
+                if count:
+                    logger.info(f"Removed {count} streams and queues that nobody uses any more")
+            await asyncio.sleep(REAP_PERIOD_S)
+
     async def _take_all(self) -> None:
         delays = delays_s(cap_s=RETRY_CAP_S)
         while not self.sessions.draining:
             if self.free <= 0:
                 self._room.clear()
-                await self._room.wait()
+                # A recipe that blocked a thread may let go of it, which nobody tells.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(TAKE_WAIT_S):
+                        await self._room.wait()
                 continue
             name, tasks = self.share.recipe.name, self.share.tasks
             try:
@@ -197,14 +215,15 @@ class Pool:
 
     async def _drain(
         self,
-        advertising: "asyncio.Task[NoReturn]",
+        telling: "list[asyncio.Task[NoReturn]]",
         taking: "asyncio.Task[None]",
         timeout_s: float,
     ) -> None:
         self.sessions.draining = True
         self._room.set()
-        advertising.cancel()
-        await asyncio.wait({advertising})
+        for loop in telling:
+            loop.cancel()
+        await asyncio.wait(telling)
         with contextlib.suppress(BrokerDownError):
             await self.claims.withdraw(self._offer())
         await self.sessions.drain(timeout_s)

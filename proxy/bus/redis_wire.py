@@ -57,10 +57,11 @@ def connector(url: str) -> Connect:
     Raises:
         ValueError: If it is none.
     """
-    pool: Any = ConnectionPool.from_url(
-        url,
+    pool: Any = ConnectionPool.from_url(url)
+    # Whatever the URL says of these: answers have one form, and every wait here a bound of its own.
+    pool.connection_kwargs.update(
         protocol=2,
-        socket_timeout=None,  # every wait here has a bound of its own
+        socket_timeout=None,
         socket_connect_timeout=ANSWER_TIMEOUT_S,
         retry=Retry(NoBackoff(), 0),
     )

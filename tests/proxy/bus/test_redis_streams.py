@@ -86,7 +86,7 @@ class TestReading:
         self, server: RedisServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(redis_streams, "BLOCK_S", 0.02)
-        async with connected(server.url) as streams:
+        async with connected(f"{server.url}/0?protocol=3&socket_timeout=0.01") as streams:
             await streams.create(["acme_up"])
             reading = asyncio.create_task(reader_of(streams))
             await asyncio.sleep(0.1)
