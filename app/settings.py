@@ -28,9 +28,17 @@ CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode]
 
 
-def _vendor(name: str) -> Any:
+# What the URL of a broker may begin with.
+REDIS_SCHEMES = ("redis", "rediss")
+POSTGRES_SCHEMES = ("postgresql", "postgres")
+
+# As in Pipecat's own distributed examples.
+DEFAULT_CHANNEL = "pipecat_acme"
+
+
+def _vendor(name: str, default: str | None = None) -> Any:
     """Declare a setting that is read under a vendor's own variable."""
-    return Field(default=None, validation_alias=AliasChoices(name, name.lower()))
+    return Field(default=default, validation_alias=AliasChoices(name, name.lower()))
 
 
 class Settings(BaseSettings):
@@ -63,6 +71,12 @@ class Settings(BaseSettings):
         other_voices: The same for the second speaker, the third, and so on, of assistants that
             speak with several voices.
         daily_api_key: Daily's key, for the Daily transport.
+        bus_url: The broker of conversations that are spread over processes: `redis://`, `rediss://`
+            or `postgresql://`, with user and password in it.
+        database_url: A Postgres that is the broker where `bus_url` is not set; other databases are
+            let be.
+        redis_channel: What the names of everything on Redis begin with.
+        pgmq_channel: The same on Postgres.
         max_message_bytes: The largest message that a line takes.
         max_waiting_bytes: How much may wait for a caller that reads slowly.
         window_bytes: How much a caller may send ahead of what the assistant has taken.
@@ -109,6 +123,10 @@ class Settings(BaseSettings):
     cartesia_base_url: str | None = _vendor("CARTESIA_BASE_URL")
     cartesia_model: str | None = None
     daily_api_key: SecretStr | None = _vendor("DAILY_API_KEY")
+    bus_url: SecretStr | None = None
+    database_url: SecretStr | None = _vendor("DATABASE_URL")
+    redis_channel: str = _vendor("REDIS_CHANNEL", DEFAULT_CHANNEL)
+    pgmq_channel: str = _vendor("PGMQ_CHANNEL", DEFAULT_CHANNEL)
     voice: str | None = None
     other_voices: CommaSeparated = ()
 
@@ -150,6 +168,16 @@ class Settings(BaseSettings):
             raise ValueError(f"a base URL {problem}")
         return value
 
+    @field_validator("bus_url")
+    @classmethod
+    def _is_broker(cls, value: SecretStr | None) -> SecretStr | None:
+        url = "" if value is None else value.get_secret_value()
+        # Postgres is named in many ways, without a host too; asyncpg knows them.
+        known = url.partition("://")[0] in POSTGRES_SCHEMES
+        if url and not known and (problem := problem_of(url, REDIS_SCHEMES + POSTGRES_SCHEMES)):
+            raise ValueError(f"a broker's URL {problem}")
+        return value
+
     @field_validator("deepgram_base_url")
     @classmethod
     def _is_address(cls, value: str | None) -> str | None:
@@ -177,6 +205,15 @@ class Settings(BaseSettings):
         if not all(_ORIGIN.fullmatch(origin) for origin in origins):
             raise ValueError("an origin is a scheme, a host and perhaps a port: https://host:8443")
         return tuple(origin.lower() for origin in origins)
+
+    @property
+    def broker_url(self) -> str | None:
+        """The broker's URL, with its secrets; None if none is set."""
+        if self.bus_url is not None:
+            return self.bus_url.get_secret_value()
+        database = self.database_url.get_secret_value() if self.database_url is not None else ""
+        # A database of another kind, or of another program's dialect, is not meant for us.
+        return database if database.partition("://")[0] in POSTGRES_SCHEMES else None
 
     @property
     def listen_host(self) -> str:

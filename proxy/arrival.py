@@ -9,7 +9,7 @@ from starlette.websockets import WebSocket, WebSocketState
 
 from proxy.close_codes import CloseCode
 from proxy.errors import CodecError, LinkClosedError
-from proxy.link import ServerLink
+from proxy.link import Link, ServerLink
 from proxy.wire import SUBPROTOCOL, VERSION, Hello, read_hello
 
 # The hello is sent with the handshake's last packet. Longer means that nobody is there.
@@ -30,7 +30,7 @@ class Arrival:
         hello: What the caller said; None for the stock dialect, which says nothing.
     """
 
-    link: ServerLink
+    link: Link
     hello: Hello | None = None
 
     @property
@@ -57,13 +57,21 @@ async def arrive(websocket: WebSocket) -> Arrival:
     await websocket.accept(subprotocol=SUBPROTOCOL if ours else None)
     link = ServerLink(websocket)
     if ours:
-        return Arrival(link, await _hear(link))
+        return await hear(link)
     if any(str(name).startswith(_FAMILY) for name in offered):
         await _send_away(link, CloseCode.VERSION_MISMATCH)
     return Arrival(link)
 
 
-async def _hear(link: ServerLink) -> Hello:
+async def hear(link: Link) -> Arrival:
+    """Hear the hello of a caller who speaks our own dialect.
+
+    Args:
+        link: A connection that was just made.
+
+    Raises:
+        LinkClosedError: If the caller went away or was sent away, within a bounded time.
+    """
     try:
         async with asyncio.timeout(HELLO_TIMEOUT_S):
             data = await link.receive()
@@ -76,7 +84,7 @@ async def _hear(link: ServerLink) -> Hello:
         await _send_away(link, CloseCode.VERSION_MISMATCH if other else CloseCode.BAD_HELLO)
     if hello.version != VERSION:
         await _send_away(link, CloseCode.VERSION_MISMATCH)
-    return hello
+    return Arrival(link, hello)
 
 
 def _is_other_version(data: bytes | str) -> bool:
@@ -88,6 +96,6 @@ def _is_other_version(data: bytes | str) -> bool:
     return isinstance(said, list) and said[:1] == [_HELLO_TAG] and said[1:2] != [VERSION]
 
 
-async def _send_away(link: ServerLink, code: CloseCode) -> NoReturn:
+async def _send_away(link: Link, code: CloseCode) -> NoReturn:
     await link.close(code)
     raise LinkClosedError(code) from None

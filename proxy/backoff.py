@@ -13,11 +13,15 @@ BASE_S = 0.25
 CAP_S = 5.0
 
 
-def delays_s(uniform: Callable[[float, float], float] = random.uniform) -> Iterator[float]:
+def delays_s(
+    uniform: Callable[[float, float], float] = random.uniform, *, cap_s: float | None = None
+) -> Iterator[float]:
     """Give one delay after the other, in seconds, without end.
 
     Args:
         uniform: Gives a random number between two.
+        cap_s: The longest delay; `CAP_S` by default.
     """
+    longest_s = CAP_S if cap_s is None else cap_s
     for attempt in itertools.count():
-        yield uniform(0.0, min(CAP_S, BASE_S * 2 ** min(attempt, 16)))
+        yield uniform(0.0, min(longest_s, BASE_S * 2 ** min(attempt, 16)))

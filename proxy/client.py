@@ -1,37 +1,35 @@
 """The caller's end of a line: a bus worker that dials a server."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 
 from loguru import logger
 from pipecat.registry.types import WorkerReadyData
 
 from proxy.backoff import delays_s
-from proxy.dial import DialOptions, dial, public_url
+from proxy.dial import DialledLink, Dialler, DialOptions, WebSocketDialler
 from proxy.dialect import LineState, Opened, Role
-from proxy.errors import ConnectError, LinkClosedError, RefusedError
+from proxy.errors import ConnectError, LinkClosedError
 from proxy.filter import FROM_ASSISTANT, Filter
 from proxy.handshake import TrunkOptions
 from proxy.line_task import LineTask
-from proxy.link import ClientLink
 from proxy.outage import BusLineResumedMessage
 from proxy.protocol import TrunkLine
 from proxy.stock_line import StockLine
-from proxy.wire import SESSION_HEADER, SUBPROTOCOL
-
-# Answers of a server that will not change by asking again.
-_FINAL_STATUSES = frozenset({400, 401, 403, 404, 410})
+from proxy.wire import SUBPROTOCOL
 
 
 class WebSocketProxyClientTask(LineTask):
-    """Joins this bus to the assistants behind a URL.
+    """Joins this bus to the assistants behind a URL, or behind a broker.
 
     Only messages addressed to the remote task cross; only messages addressed to the local task are
     taken from the line. Frames that the local task's bridge sends cross without an address. Where
     several local tasks are named, the assistants can ask each of them, for example one with a tool
     that must run next to the caller.
     Broadcasts never cross. When the assistant ends the conversation, this side's runner ends.
+
+    Attributes:
+        dialler: Makes its connections.
 
     Event handlers available:
 
@@ -63,18 +61,21 @@ class WebSocketProxyClientTask(LineTask):
         self,
         name: str,
         *,
-        url: str,
+        url: str | None = None,
+        dialler: Dialler | None = None,
         remote_task_name: str | Sequence[str] | None = None,
         local_task_name: str | Sequence[str],
         headers: Mapping[str, str] | None = None,
         active: bool = False,
         options: TrunkOptions | None = None,
+        family: Iterable[str] = (),
     ) -> None:
         """Prepare the line; it is dialled when the task is activated.
 
         Args:
             name: The task's own name on the bus.
             url: The server's `ws://` or `wss://` URL.
+            dialler: What makes the connections where there is no URL to dial; instead of it.
             remote_task_name: The task at the other end, or several. None to take the names that
                 the other end gives.
             local_task_name: The task of this side that the other end may address, or several; the
@@ -82,7 +83,14 @@ class WebSocketProxyClientTask(LineTask):
             headers: Headers of the handshake, for example `Authorization`. Never logged.
             active: Dial as soon as the task starts, instead of when it is activated.
             options: What this end allows in `trunkline.v1`.
+            family: The assistant's tasks, here behind several lines. Those that are local tasks of
+                this line exchange messages with its remote ones, see `Filter`.
+
+        Raises:
+            ValueError: If there is neither a URL nor a dialler, or both.
         """
+        if (url is None) == (dialler is None):
+            raise ValueError("give either url or dialler")
         remote = [remote_task_name] if isinstance(remote_task_name, str) else remote_task_name
         local = [local_task_name] if isinstance(local_task_name, str) else local_task_name
         filter_ = Filter(
@@ -90,10 +98,17 @@ class WebSocketProxyClientTask(LineTask):
             remote=[*(remote or ())],
             inbound_frames=FROM_ASSISTANT,
             reserved=frozenset({name}),
+            family=frozenset(family),
         )
         super().__init__(name, filter_, active=active)
-        self._url = url
-        self._dial_options = DialOptions(headers=headers or {}, subprotocols=(SUBPROTOCOL,))
+        if url is not None:
+            dial_options = DialOptions(headers=headers or {}, subprotocols=(SUBPROTOCOL,))
+            dialler = WebSocketDialler(url, dial_options)
+        assert dialler is not None
+        self.dialler: Dialler = dialler
+        if url is None:
+            # A line may take the place of another, with the same tasks behind it.
+            self._remote_runner = f"{local[0]}@remote"
         self._options = options
         self._dialling: asyncio.Task[None] | None = None
         self._unheard_since: float | None = None
@@ -141,11 +156,12 @@ class WebSocketProxyClientTask(LineTask):
             self._dialling = self.create_task(self._dial(), "dial")
 
     async def _dial(self) -> None:
-        logger.info(f"{self}: dialling {public_url(self._url)}")
+        logger.info(f"{self}: dialling {self.dialler.where}")
         try:
-            link = await dial(self._url, self._dial_options)
+            link = await self.dialler.dial()
         except ConnectError as error:
             logger.error(f"{self}: {error}")
+            await self.dialler.close()
             await self._call_event_handler("on_connect_failed", error)
             return
         self._delivery.open()
@@ -178,24 +194,22 @@ class WebSocketProxyClientTask(LineTask):
         """Dial again until the session is back, or there is no hope."""
         trunk = self._dialect
         assert isinstance(trunk, TrunkLine)
-        headers = {**self._dial_options.headers, SESSION_HEADER: trunk.session}
-        options = replace(self._dial_options, headers=headers)
         for delay_s in delays_s():
             await asyncio.sleep(delay_s)
             if self._gone.is_set():
                 return
             try:
-                link = await dial(self._url, options)
+                link = await self.dialler.dial(trunk.session)
             except ConnectError as refusal:
                 logger.info(f"{self}: {refusal}")
-                if isinstance(refusal, RefusedError) and refusal.status in _FINAL_STATUSES:
+                if refusal.final:
                     break
                 continue
             await self._reattach(trunk, link, error)
             return
         await self._over(error)
 
-    async def _reattach(self, trunk: TrunkLine, link: ClientLink, error: LinkClosedError) -> None:
+    async def _reattach(self, trunk: TrunkLine, link: DialledLink, error: LinkClosedError) -> None:
         if link.subprotocol != SUBPROTOCOL:
             await link.close(self.cancelled_code)
             await self._over(error)
@@ -211,3 +225,8 @@ class WebSocketProxyClientTask(LineTask):
         await super()._shut_down()
         if self._dialling is not None:
             await self.cancel_task(self._dialling)
+        await self.dialler.close()
+
+    async def _over(self, error: LinkClosedError) -> None:
+        await super()._over(error)
+        await self.dialler.close()

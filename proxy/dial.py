@@ -8,14 +8,16 @@ import logging
 import re
 import ssl
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import websockets
 from websockets.asyncio.client import connect
 
 from proxy.errors import ConnectError, RefusedError
-from proxy.link import CLOSE_TIMEOUT_S, ClientLink
+from proxy.link import CLOSE_TIMEOUT_S, ClientLink, Link
+from proxy.wire import SESSION_HEADER
 
 # A handshake is two round trips and one look-up on the server. Longer means that nobody is there.
 OPEN_TIMEOUT_S = 10.0
@@ -55,6 +57,62 @@ class DialOptions:
     subprotocols: Sequence[str] = ()
     open_timeout_s: float = OPEN_TIMEOUT_S
     max_message_bytes: int = 4 * 1024 * 1024
+
+
+class DialledLink(Link, Protocol):
+    """A connection that this side made."""
+
+    @property
+    def subprotocol(self) -> str | None:
+        """The dialect that the other side chose; None for the stock one."""
+
+
+class Dialler(Protocol):
+    """Makes the connections of one session, one after the other."""
+
+    @property
+    def where(self) -> str:
+        """Where it dials, fit for logs."""
+
+    async def dial(self, session: str = "") -> DialledLink:
+        """Connect.
+
+        Args:
+            session: The session that the caller comes back to; empty for a new one.
+
+        Raises:
+            ConnectError: If that is not possible, within a bounded time.
+        """
+
+    async def close(self) -> None:
+        """Leave nothing behind: there will be no more connections. Bounded; may be called again."""
+
+
+@dataclass(frozen=True)
+class WebSocketDialler:
+    """Dials a server.
+
+    Attributes:
+        url: The server's `ws://` or `wss://` URL.
+        options: How to dial.
+    """
+
+    url: str
+    options: DialOptions
+
+    @property
+    def where(self) -> str:
+        """The URL, without its secrets."""
+        return public_url(self.url)
+
+    async def dial(self, session: str = "") -> ClientLink:
+        """Dial; see `Dialler.dial`."""
+        further = {SESSION_HEADER: session} if session else {}
+        headers = {**self.options.headers, **further}
+        return await dial(self.url, replace(self.options, headers=headers))
+
+    async def close(self) -> None:
+        """Do nothing: a connection leaves nothing behind."""
 
 
 def public_url(url: str) -> str:

@@ -7,11 +7,18 @@ LineError
 ├── LinkError             the connection under the line
 │   └── LinkClosedError   it is over; carries the close code
 ├── SequenceError         the other end counts differently (in `proxy.sequence`)
+├── BrokerDownError       the broker cannot be reached now (in `proxy.bus.streams`)
+├── StreamGoneError       a broker's stream was removed (in `proxy.bus.streams`)
+├── BusOverflowError      a subscriber is too far behind (in `proxy.bus.direct`)
 └── ConnectError          the connection could not be made
-    └── RefusedError      the server answered with an HTTP status instead of a WebSocket
+    ├── RefusedError      the server answered with an HTTP status instead of a WebSocket
+    └── SessionLostError  whoever held the session is gone
 """
 
 from proxy.close_codes import CloseCode, may_reconnect
+
+# Answers of a server that will not change by asking again.
+_FINAL_STATUSES = frozenset({400, 401, 403, 404, 410})
 
 
 class LineError(Exception):
@@ -63,7 +70,19 @@ class LinkClosedError(LinkError):
 
 
 class ConnectError(LineError):
-    """The connection could not be made: no such host, no listener, no answer in time."""
+    """The connection could not be made: no such host, no listener, no answer in time.
+
+    Attributes:
+        final: Whether the session cannot be there any more, so that dialling again is no use.
+    """
+
+    final = False
+
+
+class SessionLostError(ConnectError):
+    """Whoever held the session is gone, and the session with it."""
+
+    final = True
 
 
 class RefusedError(ConnectError):
@@ -86,3 +105,4 @@ class RefusedError(ConnectError):
         super().__init__(message)
         self.status = status
         self.retry_after_s = retry_after_s
+        self.final = status in _FINAL_STATUSES

@@ -139,6 +139,9 @@ class Filter:
         home: The frame types that this end never sends.
         may_switch: Whether the other end may activate and deactivate exported tasks.
         reserved: Names that the other end's task may not have: every task of this side.
+        family: Names of an assistant's tasks that several lines join, on either side of this one.
+            They exchange messages with each other, may switch each other, and get nothing from
+            anybody else. Known from this side's own configuration, never from the wire.
         is_local: Tells whether a name is that of a task of this side now. What is for such a task
             never leaves, whatever the other end calls its own.
     """
@@ -149,13 +152,21 @@ class Filter:
     home: frozenset[type[Frame]] = rules.HOME
     may_switch: bool = False
     reserved: frozenset[str] = frozenset()
+    family: frozenset[str] = frozenset()
     is_local: Callable[[str], bool] = _nobody
     _exported: frozenset[str] = field(init=False, repr=False)
+    _audience: tuple[str, ...] = field(init=False, repr=False)  # whom frames are for
 
     def __post_init__(self) -> None:
         """Index the exported names."""
         self._exported = frozenset(self.exported)
+        self._audience = tuple(name for name in self.exported if name not in self.family)
         self.reserved |= self._exported
+
+    @property
+    def hears(self) -> bool:
+        """Whether there is a task on this side that frames are for."""
+        return bool(self._audience)
 
     def inbound(self, message: BusMessage) -> Verdict:
         """Judge a message that arrived over the line.
@@ -166,12 +177,14 @@ class Filter:
         """
         if isinstance(message, BusFrameMessage):
             return self._inbound_frame(message)
-        kind = type(message)
-        if kind not in _ADDRESSED and not (self.may_switch and kind in _SWITCHING):
+        kind, related = type(message), message.target in self.family
+        may_switch = self.may_switch or related
+        if kind not in _ADDRESSED and not (may_switch and kind in _SWITCHING):
             return Verdict(dropped=DropReason.TYPE)
-        if message.target not in self._exported:
+        source = self._source_of(message)
+        if message.target not in self._exported or (related and source not in self.family):
             return Verdict(dropped=DropReason.TARGET)
-        message.source = self._source_of(message)
+        message.source = source
         return Verdict((message,))
 
     def outbound(self, message: BusMessage) -> DropReason | None:
@@ -187,6 +200,8 @@ class Filter:
         if isinstance(message, BusLocalMessage):
             return DropReason.LOCAL
         if message.source not in self._exported:
+            return DropReason.SOURCE
+        if message.source in self.family and message.target not in self.family:
             return DropReason.SOURCE
         if type(message) not in _ADDRESSED and type(message) not in _SWITCHING:
             return DropReason.TYPE
@@ -207,18 +222,18 @@ class Filter:
             return Verdict(dropped=reason)
         message.source = self._source_of(message)
         if message.target is not None:
-            if message.target not in self._exported:
+            if message.target not in self._audience:
                 return Verdict(dropped=DropReason.TARGET)
             return Verdict((message,))
-        if len(self.exported) == 1:
-            message.target = self.exported[0]
+        if len(self._audience) == 1:
+            message.target = self._audience[0]
             return Verdict((message,))
-        return Verdict(tuple(replace(message, target=name) for name in self.exported))
+        return Verdict(tuple(replace(message, target=name) for name in self._audience))
 
     def _outbound_frame(self, message: BusFrameMessage) -> DropReason | None:
         if message.target is not None and not self._is_remote(message.target):
             return DropReason.LOCAL
-        if message.source not in self._exported:
+        if message.source not in self._audience:
             return DropReason.LOCAL if message.target is None else DropReason.SOURCE
         if type(message.frame) in self.home:
             return DropReason.HOME

@@ -99,7 +99,7 @@ class Handshake:
         if resumed:
             self._key.rotate(hello.token)
         else:
-            given = (name + CALLER_SUFFIX for name in hello.tasks[len(self._configured) :])
+            given = map(self._called, hello.tasks[len(self._configured) :])
             remote = [*self._configured, *given]
             self._filter.remote = remote
             self._carrier.meet(remote, {name: place for place, name in enumerate(remote)})
@@ -139,6 +139,11 @@ class Handshake:
         """Note that the caller has the newest token: something else came after it."""
         self._key.confirm()
 
+    def _called(self, name: str) -> str:
+        """Say what a task of the caller's end is called here."""
+        elsewhere = name in self._filter.family and name not in self._filter.exported
+        return name if elsewhere else name + CALLER_SUFFIX
+
     def _learn(self, tasks: tuple[str, ...]) -> None:
         """Call the assistant's tasks by the names that it gives them, as far as they are fit."""
         if not self._configured:
@@ -162,6 +167,6 @@ class Handshake:
         types: list[type[Frame]] = [
             cls
             for cls in self._carrier.codec.crossing_frames()
-            if self._filter.inbound_frames.judge(cls) is None
+            if self._filter.hears and self._filter.inbound_frames.judge(cls) is None
         ]
         return self._carrier.wants(types)

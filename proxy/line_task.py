@@ -95,6 +95,7 @@ class LineTask(BaseWorker):
         self._closing: asyncio.Task[None] | None = None
         self._close_code = CloseCode.ENDED
         self._end_heard = False  # from the other side
+        self._remote_runner = f"{name}@remote"
         for event in (self.connected_event, self.disconnected_event, *_EVENTS):
             self._register_event_handler(event)
 
@@ -324,7 +325,7 @@ class LineTask(BaseWorker):
         await self.send_bus_message(
             BusWorkerRegistryMessage(
                 source=self.name,
-                runner=f"{self.name}@remote",
+                runner=self._remote_runner,
                 workers=[WorkerRegistryEntry(name=name) for name in names],
             )
         )

@@ -38,6 +38,8 @@ class ServerLineOptions:
             not at all.
         session: The session's id, which a caller shows when it comes back.
         cancelled_code: What the caller is told when the runner of the session is cancelled.
+        family: Where the assistant's tasks are spread over several sessions that the caller joins:
+            those that are elsewhere, and those here that only they may address. See `Filter`.
     """
 
     allowed_frames: tuple[type[Frame], ...] = ()
@@ -48,6 +50,7 @@ class ServerLineOptions:
     resume_window_s: float = 0.0
     session: str = field(default_factory=lambda: uuid.uuid4().hex)
     cancelled_code: CloseCode = CloseCode.GOING_AWAY
+    family: frozenset[str] = frozenset()
 
     def trunk(self) -> TrunkOptions:
         """Return what concerns a line of `trunkline.v1`."""
@@ -130,6 +133,7 @@ class WebSocketProxyServerTask(LineTask):
             remote=[] if remote_task_name is None else [remote_task_name],
             inbound_frames=FROM_CALLER.allowing(*options.allowed_frames),
             may_switch=True,
+            family=options.family,
         )
         super().__init__(name, filter_, active=True)
         self._options = options

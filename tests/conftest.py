@@ -5,6 +5,8 @@ import sys
 import pytest
 from loguru import logger
 
+pytest_plugins = ["tests.brokers.postgres"]
+
 
 @pytest.fixture(autouse=True, scope="session")
 def _quiet_logs() -> None:

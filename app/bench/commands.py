@@ -123,6 +123,29 @@ def handoff(
     _run("handoff", _options(peer, rounds, quick), json, measure)
 
 
+@bench.command()
+def bus(
+    bus: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A broker: redis://… or postgresql://…; may be given again. Without it some are "
+            "started here, and killed."
+        ),
+    ] = None,
+    peer: PeerOption = "stock",
+    rounds: RoundsOption = None,
+    quick: QuickOption = False,
+    json: JsonOption = None,
+) -> None:
+    """Send texts over Redis and over Postgres and back: time, rate, and what a kill loses."""
+    from app.bench.bus import measure
+
+    def work(options: Options, progress: "Progress") -> Awaitable[list[Measure]]:
+        return measure(options, progress, urls=bus or ())
+
+    _run("bus", _options(peer, rounds, quick), json, work)
+
+
 def _options(peer: str, rounds: int | None, quick: bool) -> Options:
     if peer not in ("stock", "none"):
         raise typer.BadParameter("there is only `stock` or `none`", param_hint="--peer")

@@ -131,7 +131,7 @@ class RemoteAssistant:
 
     async def _on_disconnected(self, _: WebSocketProxyClientTask, error: LinkClosedError) -> None:
         if error.code != CloseCode.ENDED:
-            self.error = f"the line was lost: {_why(error)}"
+            self.error = f"the line was lost: {why(error)}"
         logger.info(f"The line is gone ({error.code}); the conversation ends")
         self._decided.set()
         assert self._runner is not None
@@ -143,8 +143,12 @@ class RemoteAssistant:
         await self._runner.cancel(reason=reason)
 
 
-def _why(error: LinkClosedError) -> str:
-    """Say why a line ended, in our words where we have any."""
+def why(error: LinkClosedError) -> str:
+    """Say why a line ended, in our words where we have any.
+
+    Args:
+        error: What the line said.
+    """
     if error.code in MEANINGS:
         return MEANINGS[CloseCode(error.code)].reason
     return f"it was closed with {error.code}" + (f" ({error.reason})" if error.reason else "")

@@ -12,14 +12,12 @@ from typing import Any
 from dotenv import load_dotenv
 from loguru import logger
 
-from app.addresses import shown_url
 from app.cli import err
 from app.cli.ports import ensure_free
-from app.cli.sides import Wanted, wanted
+from app.cli.sides import Sides, Wanted, open_sides, wanted
 from app.errors import AppError, MissingExtraError
 from app.foreign import foreign
 from app.logs import quiet_uvicorn
-from app.services import Roles
 from app.services.packages import Role, missing_part
 from app.settings import ENV_FILE, Settings
 
@@ -37,6 +35,7 @@ TRANSPORTS = ("webrtc", "daily", "websocket", "eval")
 
 def run_bot(
     remote_url: str | None,
+    bus: str | None,
     token: str | None,
     assistant: str | None,
     transport: str | None,
@@ -46,6 +45,7 @@ def run_bot(
 
     Args:
         remote_url: `--remote-url`.
+        bus: `--bus`.
         token: `--token`.
         assistant: `--assistant`.
         transport: `--transport`.
@@ -58,11 +58,10 @@ def run_bot(
         raise AppError(f"there is no transport {transport!r}, only {', '.join(TRANSPORTS)}")
     options = [option for option in further if option != "--"]
     explain = not HELP_OPTIONS.isdisjoint(options)
-    what = None if explain else wanted(remote_url, token, assistant)
+    what = None if explain else wanted(remote_url, bus, token, assistant)
     runner = _import_runner(what.settings if what else None)
     if what is not None:
-        where = shown_url(what.remote_url) if what.remote_url else f"{what.assistant}, right here"
-        err.print(f"[bold green]This bot talks to {foreign(where)}[/]", soft_wrap=True)
+        err.print(f"[bold green]This bot talks to {foreign(what.where)}[/]", soft_wrap=True)
         _ensure_port(options)
         _ensure_speech(what.settings)
         _install(what)
@@ -133,23 +132,23 @@ def _install(what: Wanted) -> None:
 
     from app.caller.bot import BotOptions, hold_conversation, make_transport
 
-    shared = _SharedRoles(what)
+    shared = _SharedSides(what)
     shared.live_with_the_runner()
 
     async def bot(arguments: RunnerArguments) -> None:
-        roles = await shared.get()
-        options = BotOptions(roles, lambda: what.side(roles), what.phrases)
+        sides = await shared.get()
+        options = BotOptions(sides.roles, sides.side, what.phrases)
         await hold_conversation(await make_transport(arguments), arguments, options)
 
     sys.modules["__main__"].bot = bot  # type: ignore[attr-defined]
 
 
-class _SharedRoles:
-    """The services of all conversations of this process, opened with the first one."""
+class _SharedSides:
+    """What all conversations of this process share, opened with the first one."""
 
     def __init__(self, what: Wanted) -> None:
         self._what = what
-        self._roles: Roles | None = None
+        self._sides: Sides | None = None
         self._opening = asyncio.Lock()
         self._stack = contextlib.AsyncExitStack()
 
@@ -166,10 +165,9 @@ class _SharedRoles:
 
         app.router.lifespan_context = lifespan
 
-    async def get(self) -> Roles:
-        """Return the services; opens them the first time."""
+    async def get(self) -> Sides:
+        """Return it; opens it the first time."""
         async with self._opening:
-            if self._roles is None:
-                opening = Roles.open(self._what.settings, self._what.assistants)
-                self._roles = await self._stack.enter_async_context(opening)
-            return self._roles
+            if self._sides is None:
+                self._sides = await self._stack.enter_async_context(open_sides(self._what))
+            return self._sides

@@ -8,7 +8,7 @@ from app.caller.main_task import Failure
 from app.caller.recording import Recording
 from app.caller.transcript import Line, Speaker
 from app.cli import complain, err, out
-from app.cli.sides import open_roles, wanted
+from app.cli.sides import Wanted, open_sides
 from app.foreign import foreign
 
 
@@ -24,30 +24,21 @@ def print_failure(failure: Failure) -> None:
     complain(failure.text, "failed")
 
 
-async def run_call(
-    wavs: Sequence[Path],
-    remote_url: str | None,
-    token: str | None,
-    assistant: str | None,
-    heard: Path | None,
-) -> int:
+async def run_call(wavs: Sequence[Path], what: Wanted, heard: Path | None) -> int:
     """Make one recorded call.
 
     Args:
         wavs: The recordings.
-        remote_url: `--remote-url`.
-        token: `--token`.
-        assistant: `--assistant`.
+        what: What the options ask for.
         heard: Where to write what the caller heard, or None.
 
     Returns:
         The exit code.
     """
-    what = wanted(remote_url, token, assistant)
     recordings = [Recording.load(path) for path in wavs]
-    async with open_roles(what) as roles:
-        call = Call(what.side(roles), recordings, print_line, print_failure)
-        result = await call.hold(roles, what.phrases)
+    async with open_sides(what) as sides:
+        call = Call(sides.side(), recordings, print_line, print_failure)
+        result = await call.hold(sides.roles, what.phrases)
     if heard is not None:
         result.speaker.write_wav(heard)
         err.print(f"[dim]What the caller heard is in {foreign(heard)}[/]", soft_wrap=True)

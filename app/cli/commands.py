@@ -21,6 +21,14 @@ AssistantOption = Annotated[
 RemoteOption = Annotated[
     str | None, typer.Option(help="A session server, for example ws://localhost:8765/ws.")
 ]
+BusOption = Annotated[
+    str | None,
+    typer.Option(
+        help="A broker on which `trunkline agents` serves the assistant: redis://… or "
+        "postgresql://…. Better in TRUNKLINE_BUS_URL or DATABASE_URL, where others cannot see its "
+        "password; `none` overrules these."
+    ),
+]
 TokenOption = Annotated[
     str | None,
     typer.Option(help="The bearer token. Better in TRUNKLINE_TOKEN, where others cannot see it."),
@@ -46,8 +54,39 @@ def serve(
 
 
 @app.command()
+def agents(
+    assistant: Annotated[
+        str | None, typer.Option(help="The assistant; TRUNKLINE_DEFAULT_ASSISTANT by default.")
+    ] = None,
+    tasks: Annotated[
+        list[str] | None,
+        typer.Option(help="One of its tasks. Repeat for more; all of them by default."),
+    ] = None,
+    bus: Annotated[
+        str | None,
+        typer.Option(help="The broker, redis://… or postgresql://…. Better in TRUNKLINE_BUS_URL."),
+    ] = None,
+    max_sessions: Annotated[
+        int | None, typer.Option(help="How many sessions to hold at a time.", min=1)
+    ] = None,
+) -> None:
+    """Serve an assistant's tasks to callers on a broker: a pool, of which there may be many.
+
+    `bot`, `call` and `console` with the same --bus find the pools that together have every task.
+    Ctrl-C or SIGTERM hands the callers over to other pools and exits; twice, at once.
+    """
+    from app.cli.agents import run_agents
+    from app.loops import run
+
+    run(run_agents(assistant, tasks or [], bus_url=bus, max_sessions=max_sessions))
+
+
+@app.command()
 def console(
-    remote_url: RemoteOption = None, token: TokenOption = None, assistant: AssistantOption = None
+    remote_url: RemoteOption = None,
+    bus: BusOption = None,
+    token: TokenOption = None,
+    assistant: AssistantOption = None,
 ) -> None:
     """Type to an assistant in the terminal. Ctrl-C or Ctrl-D hangs up.
 
@@ -56,7 +95,7 @@ def console(
     """
     from app.cli.console import run_console
 
-    raise typer.Exit(asyncio.run(run_console(remote_url, token, assistant)))
+    raise typer.Exit(asyncio.run(run_console(remote_url, bus, token, assistant)))
 
 
 @app.command()
@@ -65,6 +104,7 @@ def call(
         list[Path], typer.Option(help="What the caller says, a WAV file. Repeat for more turns.")
     ],
     remote_url: RemoteOption = None,
+    bus: BusOption = None,
     token: TokenOption = None,
     assistant: AssistantOption = None,
     out: Annotated[Path | None, typer.Option(help="Where to write what the caller heard.")] = None,
@@ -75,8 +115,9 @@ def call(
     conversation took place: every recording was recognised and answered.
     """
     from app.cli.call import run_call
+    from app.cli.sides import wanted
 
-    raise typer.Exit(asyncio.run(run_call(wav, remote_url, token, assistant, out)))
+    raise typer.Exit(asyncio.run(run_call(wav, wanted(remote_url, bus, token, assistant), out)))
 
 
 @app.command(
@@ -86,6 +127,7 @@ def call(
 def bot(
     context: typer.Context,
     remote_url: RemoteOption = None,
+    bus: BusOption = None,
     token: TokenOption = None,
     assistant: AssistantOption = None,
     transport: Annotated[
@@ -95,12 +137,12 @@ def bot(
 ) -> None:
     """Run a local transport bot on Pipecat's runner, with a page on port 7860.
 
-    The microphone stays with this bot; the assistant is behind --remote-url, or in this process
-    with --assistant alone.
+    The microphone stays with this bot; the assistant is behind --remote-url, on a --bus, or in this
+    process with --assistant alone.
     """
     from app.cli.bot import run_bot
 
-    run_bot(remote_url, token, assistant, transport, context.args)
+    run_bot(remote_url, bus, token, assistant, transport, context.args)
 
 
 @app.command()

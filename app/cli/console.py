@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 
 from app.caller.typed import TypedConversation
 from app.cli import INTERRUPTED, complain, err, out
-from app.cli.sides import open_roles, wanted
+from app.cli.sides import open_sides, wanted
 from app.foreign import foreign
 from app.logs import configure_logs
 
@@ -67,28 +67,31 @@ class Terminal:
             self._speaking = False
 
 
-async def run_console(remote_url: str | None, token: str | None, assistant: str | None) -> int:
+async def run_console(
+    remote_url: str | None, bus: str | None, token: str | None, assistant: str | None
+) -> int:
     """Hold a typed conversation.
 
     Args:
         remote_url: `--remote-url`.
+        bus: `--bus`.
         token: `--token`.
         assistant: `--assistant`.
 
     Returns:
         The exit code.
     """
-    what = wanted(remote_url, token, assistant)
+    what = wanted(remote_url, bus, token, assistant)
     if what.settings.log_level == "INFO":
         # A conversation is on the screen, and what fails is shown in it.
         configure_logs("CRITICAL")
     person = sys.stdin.isatty()
     terminal = Terminal(what.assistant, prompt=person)
     err.print("[dim]Ctrl-C or Ctrl-D hangs up.[/]")
-    if what.remote_url is None and what.settings.llm_vendor == "embedded":
+    if what.here and what.settings.llm_vendor == "embedded":
         err.print("[yellow]No OPENAI_API_KEY is set: a script answers, not a language model.[/]")
-    async with open_roles(what) as roles:
-        conversation = TypedConversation(what.side(roles), terminal, may_interrupt=person)
+    async with open_sides(what) as sides:
+        conversation = TypedConversation(sides.side(), terminal, may_interrupt=person)
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, conversation.stop)
         result = await conversation.hold(_lines(terminal))
     if result.interrupted:

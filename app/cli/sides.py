@@ -6,13 +6,19 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
 from agents import Assistants
-from app.addresses import line_of, problem_of
+from app.addresses import line_of, problem_of, shown_url
+from app.brokers import open_broker
 from app.caller.assistants import AssistantSide, LocalAssistant, RemoteAssistant
+from app.caller.pooled import PooledAssistant
 from app.errors import AppError
 from app.hosted import load_assistants
 from app.logs import configure_logs
 from app.services import Roles
 from app.settings import Settings, load_settings
+from proxy.bus.claims import Claims
+
+# Instead of a URL: the assistant is in this process, whatever the settings say.
+NO_BUS = "none"
 
 
 @dataclass(frozen=True)
@@ -20,7 +26,8 @@ class Wanted:
     """What the options ask for.
 
     Attributes:
-        remote_url: The URL of a server, with the assistant in it; None for one in this process.
+        remote_url: The URL of a server, with the assistant in it; None if it is elsewhere.
+        bus_url: The broker on which it is served; None for a server's, or one in this process.
         token: The bearer token, or None.
         assistant: The assistant's name.
         settings: The settings.
@@ -28,6 +35,7 @@ class Wanted:
     """
 
     remote_url: str | None
+    bus_url: str | None
     token: str | None
     assistant: str
     settings: Settings
@@ -39,25 +47,66 @@ class Wanted:
         recipe = self.assistants.get(self.assistant)
         return recipe.phrases if recipe else ()
 
-    def side(self, roles: Roles) -> AssistantSide:
-        """Return the assistant's side of a conversation."""
+    @property
+    def here(self) -> bool:
+        """Whether the assistant is in this process."""
+        return self.remote_url is None and self.bus_url is None
+
+    @property
+    def where(self) -> str:
+        """Where the assistant is, in words for the caller."""
         if self.remote_url is not None:
-            return RemoteAssistant(self.remote_url, token=self.token)
-        return LocalAssistant(self.assistants[self.assistant], roles)
+            return shown_url(self.remote_url)
+        if self.bus_url is not None:
+            return f"{self.assistant} on {shown_url(self.bus_url)}"
+        return f"{self.assistant}, right here"
 
 
-def wanted(remote_url: str | None, token: str | None, assistant: str | None) -> Wanted:
+@dataclass(frozen=True)
+class Sides:
+    """What the conversations of a program share.
+
+    Attributes:
+        what: What the options ask for.
+        roles: Makes the services that are needed on this side.
+        claims: The broker; None where there is none.
+    """
+
+    what: Wanted
+    roles: Roles
+    claims: Claims | None = None
+
+    def side(self) -> AssistantSide:
+        """Return the assistant's side of a conversation."""
+        what = self.what
+        if what.remote_url is not None:
+            return RemoteAssistant(what.remote_url, token=what.token)
+        if self.claims is not None:
+            assert what.bus_url is not None
+            recipe, where = what.assistants.get(what.assistant), shown_url(what.bus_url)
+            return PooledAssistant(self.claims, what.assistant, recipe, where=where)
+        return LocalAssistant(what.assistants[what.assistant], self.roles)
+
+
+def wanted(
+    remote_url: str | None, bus: str | None, token: str | None, assistant: str | None
+) -> Wanted:
     """Make sense of the options of a command.
 
     Args:
         remote_url: `--remote-url`.
+        bus: `--bus`.
         token: `--token`.
         assistant: `--assistant`.
 
     Raises:
         AppError: If they name no assistant, one that is not there, or two; or if the URL is none.
     """
-    settings = load_settings(token=token)
+    if remote_url is not None and bus not in (None, NO_BUS):
+        raise AppError("--remote-url and --bus name two places; leave one of them out")
+    settings = load_settings(token=token, bus_url=None if bus == NO_BUS else bus)
+    here = remote_url is not None or bus == NO_BUS
+    bus_url = None if here else settings.broker_url
     configure_logs(settings.log_level, assistant_modules=settings.assistant_modules)
     named = _with_name(remote_url, assistant) if remote_url is not None else None
     assistants = load_assistants(settings)
@@ -65,10 +114,11 @@ def wanted(remote_url: str | None, token: str | None, assistant: str | None) -> 
     if remote_url is None and assistant is None:
         known = ", ".join(assistants)
         raise AppError(f"say whom to talk to: --remote-url URL, or --assistant NAME ({known})")
-    if remote_url is None and name not in assistants:
+    if remote_url is None and bus_url is None and name not in assistants:
         raise AppError(f"there is no assistant {name!r} here, only {', '.join(assistants)}")
     return Wanted(
         remote_url=named,
+        bus_url=bus_url,
         token=settings.token.get_secret_value() if settings.token else None,
         assistant=name,
         settings=settings,
@@ -77,10 +127,21 @@ def wanted(remote_url: str | None, token: str | None, assistant: str | None) -> 
 
 
 @contextlib.asynccontextmanager
-async def open_roles(what: Wanted) -> AsyncIterator[Roles]:
-    """Open the services that a conversation needs on this side."""
-    async with Roles.open(what.settings, what.assistants) as roles:
-        yield roles
+async def open_sides(what: Wanted) -> AsyncIterator[Sides]:
+    """Open what conversations need on this side.
+
+    Args:
+        what: What the options ask for.
+
+    Raises:
+        AppError: If a broker is wanted and cannot be used.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        roles = await stack.enter_async_context(Roles.open(what.settings, what.assistants))
+        claims = None
+        if what.bus_url is not None:
+            claims = await stack.enter_async_context(open_broker(what.settings))
+        yield Sides(what, roles, claims)
 
 
 def _name_in(remote_url: str | None) -> str | None:

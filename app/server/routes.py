@@ -13,7 +13,6 @@ from app.server.metadata import metadata_of
 from app.server.refusal import Refusal, TurnedAwayError
 from app.server.session import Caller, Session, SessionLimits
 from app.server.state import ServerState, state_of
-from app.settings import Settings
 from proxy import LineError
 from proxy.arrival import arrive
 from proxy.wire import SESSION_HEADER
@@ -108,7 +107,7 @@ async def session(websocket: WebSocket, state: State, assistant: str | None = No
         await websocket.send_denial_response(turned_away.refusal.response())
         return
     # The slot is taken before the socket is accepted. Who comes back has one.
-    held = Session(recipe, caller, state.roles, _limits(state.settings), state.builder)
+    held = Session(recipe, caller, state.roles, SessionLimits.of(state.settings), state.builder)
     if not returning:
         state.sessions.add(held)
     try:
@@ -147,14 +146,3 @@ def _admit(
     if not returning and (full or not state.builder.can_build(recipe)):
         raise TurnedAwayError(_FULL)
     return caller, recipe
-
-
-def _limits(settings: Settings) -> SessionLimits:
-    return SessionLimits(
-        start_timeout_s=settings.start_timeout_s,
-        max_message_bytes=settings.max_message_bytes,
-        max_waiting_bytes=settings.max_waiting_bytes,
-        window_bytes=settings.window_bytes,
-        heartbeat_s=settings.heartbeat_s,
-        resume_window_s=settings.resume_window_s,
-    )

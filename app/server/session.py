@@ -20,6 +20,7 @@ from app.server.isolation import contained
 from app.server.release import release
 from app.server.states import LEGAL_MOVES, SessionState
 from app.services import Roles
+from app.settings import Settings
 from proxy import CloseCode, DirectBus, ServerLineOptions, WebSocketProxyServerTask
 from proxy.arrival import Arrival
 from proxy.errors import LinkClosedError
@@ -51,6 +52,18 @@ class SessionLimits:
     heartbeat_s: float
     resume_window_s: float
 
+    @classmethod
+    def of(cls, settings: Settings) -> "SessionLimits":
+        """Return the limits that are set."""
+        return cls(
+            start_timeout_s=settings.start_timeout_s,
+            max_message_bytes=settings.max_message_bytes,
+            max_waiting_bytes=settings.max_waiting_bytes,
+            window_bytes=settings.window_bytes,
+            heartbeat_s=settings.heartbeat_s,
+            resume_window_s=settings.resume_window_s,
+        )
+
 
 @dataclass(frozen=True)
 class Caller:
@@ -75,6 +88,7 @@ class Session:
         roles: Makes the services of the assistant.
         limits: What the session may take.
         builder: Builds the assistant's tasks.
+        family: See `ServerLineOptions.family`.
         id: Its id, unguessable.
         state: How far it has come.
         started_at: When it began, in seconds of the monotonic clock.
@@ -86,6 +100,7 @@ class Session:
     roles: Roles
     limits: SessionLimits
     builder: Builder
+    family: frozenset[str] = frozenset()
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     state: SessionState = SessionState.STARTING
     started_at: float = field(default_factory=time.monotonic)
@@ -255,6 +270,7 @@ class Session:
                 session=self.id,
                 # A session is ended by closing its line; a runner cancelled otherwise has failed.
                 cancelled_code=CloseCode.ASSISTANT_FAILED,
+                family=self.family,
             ),
         )
 

@@ -55,6 +55,18 @@ class SessionTable:
             session: The session, which was added.
             arrival: Its caller.
         """
+        await _first(self.start(session, arrival), arrival)
+
+    def start(self, session: Session, arrival: Arrival) -> "asyncio.Task[None]":
+        """Hold a session in a task of its own, until nothing of it is left.
+
+        Args:
+            session: The session, which was added.
+            arrival: Its caller.
+
+        Returns:
+            The task; it ends with the session, and is not to be cancelled.
+        """
         running = asyncio.create_task(session.run(arrival), name=f"hold-{session.id[:8]}")
         self._running.add(running)
 
@@ -65,7 +77,7 @@ class SessionTable:
                 logger.opt(exception=task.exception()).error("A session failed")
 
         running.add_done_callback(over)
-        await _first(running, arrival)
+        return running
 
     async def take_back(self, arrival: Arrival, principal: str) -> None:
         """Carry on with a session over a new connection, for as long as that lasts.

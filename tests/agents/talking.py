@@ -5,14 +5,23 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from agents import Assistants, Recipe
+from app.brokers import open_broker
 from app.caller.assistants import AssistantSide, LocalAssistant, RemoteAssistant
+from app.caller.pooled import PooledAssistant
 from app.caller.typed import TypedConversation, TypedResult
+from app.pool.serving import running_pool
+from app.pool.share import share_of
 from app.server import running_server
+from app.server.building import Builder
 from app.services import Roles
 from app.settings import Settings
+from proxy.bus.claims import Claims
+from tests.brokers.redis import redis_server
 from tests.proxy.conversation import within
 
 TOKEN = "a-token-of-the-tests"
@@ -26,6 +35,8 @@ class Placement(StrEnum):
 
     HERE = "in process"
     TRUNK = "behind a URL"
+    BROKER = "on a broker"
+    SPREAD = "spread over a broker"  # every task in a pool of its own
 
 
 @dataclass
@@ -35,18 +46,22 @@ class Placed:
     Attributes:
         placement: The place.
         roles: Makes services for a caller, and for assistants in this process.
-        address: The server's address; "" in this process.
+        address: The server's address; "" where there is none.
+        claims: The broker; None where there is none.
     """
 
     placement: Placement
     roles: Roles
     assistants: Assistants
     address: str = ""
+    claims: Claims | None = None
 
     def side(self, name: str) -> AssistantSide:
         """Return the assistant's side of a new conversation."""
         if self.placement is Placement.HERE:
             return LocalAssistant(self.assistants[name], self.roles)
+        if self.claims is not None:
+            return PooledAssistant(self.claims, name, self.assistants[name], where="the broker")
         return RemoteAssistant(f"{self.address}/ws/{name}", token=TOKEN)
 
 
@@ -64,13 +79,44 @@ async def placed(
     settings = settings or Settings()
     assistants = Assistants(recipes)
     async with contextlib.AsyncExitStack() as stack:
-        address = ""
+        address, claims = "", None
+        if placement in (Placement.BROKER, Placement.SPREAD):
+            claims = await stack.enter_async_context(_pools(placement, settings, assistants))
         if placement is Placement.TRUNK:
             update = {"port": 0, "host": "127.0.0.1", "tokens": (TOKEN,)}
             serving = Settings(**{**settings.model_dump(), **update})
             address, _ = await stack.enter_async_context(running_server(serving, assistants))
         roles = await stack.enter_async_context(Roles.open(settings, assistants))
-        yield Placed(placement, roles, assistants, address)
+        yield Placed(placement, roles, assistants, address, claims)
+
+
+@contextlib.asynccontextmanager
+async def _pools(
+    placement: Placement, settings: Settings, assistants: Assistants
+) -> AsyncIterator[Claims]:
+    """Serve assistants on a Redis while the block runs; nothing may be left on it."""
+    async with contextlib.AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        server = await stack.enter_async_context(redis_server(folder))
+        serving = Settings(**{**settings.model_dump(), "bus_url": server.url})
+        async with contextlib.AsyncExitStack() as pools:
+            for recipe in assistants.values():
+                for tasks in await _shares(placement, serving, assistants, recipe):
+                    pool = running_pool(serving, assistants, recipe, tasks)
+                    await pools.enter_async_context(pool)
+            yield await pools.enter_async_context(open_broker(serving))
+        assert await server.keys() == []
+
+
+async def _shares(
+    placement: Placement, settings: Settings, assistants: Assistants, recipe: Recipe
+) -> list[list[str]]:
+    """Tell which tasks each pool is to have."""
+    if placement is Placement.BROKER:
+        return [[]]
+    async with Roles.open(settings, assistants) as roles:
+        share = await share_of(recipe, (), roles, Builder(), timeout_s=HEAR_TIMEOUT_S)
+    return [[task] for task in share.all_tasks]
 
 
 @dataclass

@@ -20,17 +20,23 @@ CATS = "debate whether cats are better than dogs"
 
 
 class Kept:
-    """Keeps the tasks of the last session of a recipe."""
+    """Keeps the tasks of a recipe's sessions, each as often as it was built."""
 
     def __init__(self, recipe: Recipe) -> None:
-        self.tasks: dict[str, Any] = {}
+        self.tasks: list[Any] = []
         self._build = recipe.build
         self.recipe = replace(recipe, build=self.build)
 
     def build(self, session: SessionContext) -> Sequence[BaseWorker]:
         tasks: Any = self._build(session)
-        self.tasks = {task.name: task for task in tasks}
+        self.tasks += tasks
         return list(tasks)
+
+    def conversation(self, name: str) -> Any:
+        """Return the conversation that tasks of a name have had."""
+        had = [task.context.messages for task in self.tasks if task.name == name]
+        (conversation,) = filter(None, had)
+        return conversation
 
 
 @pytest.mark.parametrize("placement", Placement)
@@ -49,7 +55,7 @@ async def test_a_second_round_remembers_the_first(placement: Placement) -> None:
             await talk.hear("I have not forgotten what I said on cats are better than dogs.")
         await talk.ask("what did the critic say", "On the cost: I am against it")
         for role in ROLES:
-            said = kept.tasks[role].context.messages
+            said = kept.conversation(role)
             assert [message["role"] for message in said] == ["user", "assistant"] * 2
             assert said[0]["content"] == "The topic: cats are better than dogs"
             assert said[2]["content"] == "The topic: the cost"

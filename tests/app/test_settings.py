@@ -121,3 +121,31 @@ def test_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret")
     monkeypatch.setenv("TRUNKLINE_TOKENS", "very-secret-token")
     assert "secret" not in repr(load_settings())
+
+
+@pytest.mark.parametrize(
+    ("variables", "broker"),
+    [
+        ({}, None),
+        ({"TRUNKLINE_BUS_URL": "rediss://me:secret@host:6380/1"}, "rediss://me:secret@host:6380/1"),
+        ({"DATABASE_URL": "postgresql:///db?host=/run"}, "postgresql:///db?host=/run"),
+        ({"DATABASE_URL": "mysql://host/db"}, None),
+        ({"DATABASE_URL": "postgresql+psycopg://host/db"}, None),
+        ({"TRUNKLINE_BUS_URL": "redis://h", "DATABASE_URL": "postgresql://h/db"}, "redis://h"),
+    ],
+)
+def test_a_broker_is_named_by_either_of_two_variables(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], broker: str | None
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings()
+    assert settings.broker_url == broker
+    assert "secret" not in repr(settings)
+
+
+def test_a_broker_of_another_kind_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRUNKLINE_BUS_URL", "amqp://me:secret@host")
+    with pytest.raises(SettingsError, match="TRUNKLINE_BUS_URL: a broker's URL starts") as raised:
+        load_settings()
+    assert "secret" not in str(raised.value)

@@ -179,7 +179,7 @@ async def test_a_line_that_is_gone_is_not_dialled_again(monkeypatch: pytest.Monk
         raise AssertionError("dialled")
 
     monkeypatch.setattr(client, "delays_s", no_wait)
-    monkeypatch.setattr(client, "dial", dial)
+    monkeypatch.setattr("proxy.dial.dial", dial)
     line = line_to("ws://127.0.0.1:9/ws")
     line._dialect = trunk()
     line._gone.set()
@@ -193,7 +193,7 @@ async def test_when_there_is_no_hope_left_the_line_is_over(
         raise ConnectError("nobody is there")
 
     monkeypatch.setattr(client, "delays_s", no_wait)
-    monkeypatch.setattr(client, "dial", dial)
+    monkeypatch.setattr("proxy.dial.dial", dial)
     line = line_to("ws://127.0.0.1:9/ws")
     line._dialect = trunk()
     await within(line._redial(LinkClosedError()))
@@ -206,7 +206,7 @@ async def test_a_connection_for_a_line_that_went_meanwhile_is_closed() -> None:
 
     line, link = line_to("ws://127.0.0.1:9/ws"), Link()
     line._gone.set()
-    await within(line._reattach(trunk(), link, LinkClosedError()))  # type: ignore[arg-type]
+    await within(line._reattach(trunk(), link, LinkClosedError()))
     assert link.closed is CloseCode.ENDED
     assert not line.connected
 

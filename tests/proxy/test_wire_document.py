@@ -10,11 +10,11 @@ import pytest
 from msgspec import structs
 
 from proxy import arrival, backoff, crossing, jobs, line_task, parting, pulse, sequence
-from proxy.client import _FINAL_STATUSES
 from proxy.codec.kinds import MAX_DEPTH
 from proxy.codec.numbers import FIELD_NUMBERS, FRAME_NUMBERS
 from proxy.codec.trunk import TrunkCodec, read_envelope, write_envelope
 from proxy.dialect import LEGAL_MOVES
+from proxy.errors import _FINAL_STATUSES
 from proxy.outbox import OutboxLimits
 from proxy.wire import SESSION_HEADER, SUBPROTOCOL, Fields, FrameEnvelope, Key, MessageEnvelope
 from tests.proxy import wire_session

@@ -13,9 +13,10 @@ from tests.app.cli.programs import run
 Measures = dict[str, dict[str, Any]]
 
 
-async def bench(name: str, *options: str, home: Path) -> Measures:
+async def bench(name: str, *options: str, home: Path, timeout_s: float = 100.0) -> Measures:
     """Run a benchmark in its quickest form, and return its measures by name and unit."""
-    finished = await run("bench", name, "--quick", *options, "--json", "found.json", home=home)
+    options = ("--quick", *options, "--json", "found.json")
+    finished = await run("bench", name, *options, home=home, timeout_s=timeout_s)
     assert finished.code == 0, finished.err
     found = json.loads((home / "found.json").read_text())
     assert found["options"]["quick"] is True
@@ -120,3 +121,26 @@ async def test_help_says_what_the_options_do(tmp_path: Path, name: str) -> None:
     assert finished.code == 0
     for option in ("--peer", "--rounds", "--quick", "--json"):
         assert option in finished.out
+
+
+@pytest.mark.timeout(300)
+async def test_our_bus_loses_nothing_over_a_kill_of_its_broker(tmp_path: Path) -> None:
+    measures = await bench("bus", home=tmp_path, timeout_s=280)
+    for broker in ("Redis", "Postgres"):
+        positive(
+            measures,
+            f"{broker}: there and back, median, ms",
+            f"{broker}: there and back, 99 %, ms",
+            f"{broker}: texts back, a second",
+        )
+        lost = measures[f"{broker}: lost of 100 over a kill, texts"]
+        assert lost["ours"] == 0
+        assert lost["holds"] is True
+        assert lost["stock"] > 0
+
+
+async def test_a_broker_that_is_none_is_refused(tmp_path: Path) -> None:
+    finished = await run("bench", "bus", "--bus", "mysql://a:secret@localhost/b", home=tmp_path)
+    assert finished.code == 2
+    assert "neither a Redis nor a Postgres" in " ".join(finished.err.split())
+    assert "secret" not in finished.out + finished.err

@@ -16,7 +16,7 @@ from pipecat.frames.protobufs import frames_pb2
 from websockets.asyncio.client import ClientConnection, connect
 
 from agents import Assistants, discover
-from app.cli.bot import _import_runner, _SharedRoles
+from app.cli.bot import _import_runner, _SharedSides
 from app.cli.sides import Wanted
 from app.server import running_server
 from app.services import Roles
@@ -176,8 +176,8 @@ async def test_conversations_that_begin_together_share_their_services(
             yield roles
 
     monkeypatch.setattr(Roles, "open", slowly)
-    what = Wanted(None, None, "acme", Settings(), discover())
-    shared = _SharedRoles(what)
+    what = Wanted(None, None, None, "acme", Settings(), discover())
+    shared = _SharedSides(what)
     got = await asyncio.gather(*(shared.get() for _ in range(3)))
     await shared._stack.aclose()
-    assert got == opened * 3
+    assert [sides.roles for sides in got] == opened * 3

@@ -38,7 +38,7 @@ from tests.proxy.conversation import within
 
 TOKEN = "a-token-of-the-tests"
 QUESTION = Path(app.demo.__file__).parent / app.demo.SCRIPT[0]
-COMMANDS = ("bot", "call", "check", "console", "demo", "new", "serve", "voices")
+COMMANDS = ("agents", "bot", "call", "check", "console", "demo", "new", "serve", "voices")
 CONVERSATION = "how much are the rocket boots?\n\nand the paint?\nbye\n"
 
 

@@ -1,0 +1,93 @@
+"""A pool is killed, or told to stop, and its callers go on with another."""
+
+import asyncio
+import contextlib
+import signal
+from pathlib import Path
+
+from agents.handoff import script as lines
+from app.caller.pooled import PooledAssistant
+from tests.agents.talking import talking
+from tests.app.pool.places import Place
+from tests.app.pool.programs import pool_program
+from tests.proxy.conversation import within
+
+# A caller must hear of a pool's death within this, on a machine that is not busy. A test waits
+# longer: on one that is, a process gets no turn for seconds.
+PATIENCE_S = 30.0
+
+
+async def told(side: PooledAssistant) -> None:
+    """Wait until a caller hears that the conversation cannot go on."""
+    while side.error is None:  # noqa: ASYNC110  # nothing tells
+        await asyncio.sleep(0.05)
+
+
+async def test_callers_of_a_pool_that_is_killed_go_on_with_another(
+    there: Place, tmp_path: Path
+) -> None:
+    async with contextlib.AsyncExitStack() as pools, contextlib.AsyncExitStack() as talks:
+        running = pool_program(tmp_path, there.server.url, "--assistant", "handoff")
+        first = await pools.enter_async_context(running)
+        said = [await talks.enter_async_context(talking(there.side("handoff"))) for _ in range(3)]
+        for talk in said:
+            await talk.ask("how much is the tornado kit?", "costs $199")
+        second = await pools.enter_async_context(there.pool("handoff"))
+        first.process.kill()
+        async with asyncio.timeout(PATIENCE_S):
+            for talk in said:
+                await talk.hear(lines.GREETING)
+        assert len(second.sessions) == 3
+        for talk in said:
+            await talk.ask("what do you sell", lines.LISTING)
+            await talk.ask("goodbye", lines.FAREWELL)
+
+
+async def test_the_task_of_a_killed_pool_that_spoke_goes_on_elsewhere(
+    there: Place, tmp_path: Path
+) -> None:
+    async with contextlib.AsyncExitStack() as pools:
+        greeter = await pools.enter_async_context(there.pool("handoff", "greeter"))
+        options = ("--assistant", "handoff", "--tasks", "support")
+        running = pool_program(tmp_path, there.server.url, *options)
+        support = await pools.enter_async_context(running)
+        async with talking(there.side("handoff")) as talk:
+            await talk.hear(lines.GREETING)
+            await talk.say("my rocket boots do not start")
+            await talk.hear("no fuel in them")
+            await pools.enter_async_context(there.pool("handoff", "support"))
+            support.process.kill()
+            await talk.hear(lines.SUPPORT_HERE)
+            assert len(greeter.sessions) == 1
+            await talk.say("back to the greeter please")
+            await talk.hear(lines.WELCOME_BACK)
+            await talk.ask("goodbye", lines.FAREWELL)
+
+
+async def test_a_pool_that_stops_hands_its_callers_over(there: Place, tmp_path: Path) -> None:
+    async with contextlib.AsyncExitStack() as pools:
+        running = pool_program(tmp_path, there.server.url, "--assistant", "handoff")
+        first = await pools.enter_async_context(running)
+        async with talking(there.side("handoff")) as talk:
+            await talk.ask("how much is the tornado kit?", "costs $199")
+            await pools.enter_async_context(there.pool("handoff"))
+            first.process.send_signal(signal.SIGTERM)
+            await talk.hear(lines.GREETING)
+            assert await within(first.process.wait()) == 0
+            await talk.ask("goodbye", lines.FAREWELL)
+        assert talk.result is not None
+        assert talk.result.error is None
+
+
+async def test_without_another_pool_the_caller_is_told(there: Place, tmp_path: Path) -> None:
+    url = there.server.url
+    async with pool_program(tmp_path, url, "--assistant", "handoff") as only:
+        side = there.side("handoff", offer_timeout_s=1.0)
+        async with talking(side) as talk:
+            await talk.ask("how much is the tornado kit?", "costs $199")
+            only.process.kill()
+            await within(told(side))
+        assert talk.result is not None
+        assert talk.result.error is not None
+        assert "the line was lost" in talk.result.error
+        assert "nobody serves" in talk.result.error

@@ -1,0 +1,86 @@
+"""Twenty callers at once on two pools, with and without a broker that dies in the middle."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from tests.agents.talking import Talk, talking
+from tests.app.pool.places import Place
+
+CALLERS = 20
+TURNS = 6
+
+# How long the broker is away in the middle of a conversation.
+OUTAGE_S = 10.0
+
+
+def line(caller: int, turn: int) -> str:
+    """What a caller says: every word carries the caller's marker."""
+    return " ".join(f"caller{caller}.turn{turn}.word{word}" for word in range(20))
+
+
+async def converse(talk: Talk, caller: int, turns: range) -> None:
+    for turn in turns:
+        await talk.ask(line(caller, turn), f"caller{caller}.turn{turn}.word19")
+
+
+def whole(caller: int) -> list[str]:
+    return " ".join(line(caller, turn) for turn in range(TURNS)).split()
+
+
+@contextlib.asynccontextmanager
+async def calling(there: Place) -> AsyncIterator[list[Talk]]:
+    """Twenty callers who talk to a parrot."""
+    async with contextlib.AsyncExitStack() as stack:
+        calls = [talking(there.side("parrot"), greeting_timeout_s=0.01) for _ in range(CALLERS)]
+        yield list(await asyncio.gather(*map(stack.enter_async_context, calls)))
+
+
+async def test_no_word_crosses_between_callers(there: Place) -> None:
+    async with there.pool("parrot", max_sessions=10) as one, there.pool("parrot") as other:
+        async with calling(there) as talks:
+            talking_all = (
+                converse(talk, caller, range(TURNS)) for caller, talk in enumerate(talks)
+            )
+            await asyncio.gather(*talking_all)
+            assert len(one.sessions) + len(other.sessions) == CALLERS
+            assert len(one.sessions) <= 10
+            assert len(other.sessions) >= 10
+        for caller, talk in enumerate(talks):
+            assert talk.said.split() == whole(caller)
+            assert talk.problems == []
+
+
+async def test_ending_one_ends_one(there: Place) -> None:
+    async with (
+        there.pool("parrot") as pool,
+        talking(there.side("parrot"), greeting_timeout_s=0.01) as stays,
+    ):
+        async with talking(there.side("parrot"), greeting_timeout_s=0.01) as leaves:
+            await leaves.ask("going", "going")
+        assert leaves.result is not None
+        assert leaves.result.error is None
+        await stays.ask("still here", "here")
+        assert len(pool.sessions) == 1
+
+
+async def test_a_broker_that_is_killed_for_ten_seconds_costs_no_word(there: Place) -> None:
+    async with there.pool("parrot", max_sessions=10), there.pool("parrot", max_sessions=10):
+        async with calling(there) as talks:
+            await asyncio.gather(
+                *(converse(talk, caller, range(2)) for caller, talk in enumerate(talks))
+            )
+            middle = [
+                asyncio.create_task(converse(talk, caller, range(2, TURNS)))
+                for caller, talk in enumerate(talks)
+            ]
+            await talks[0].hear("caller0.turn2.word0")
+            await there.server.kill()
+            await asyncio.sleep(OUTAGE_S)
+            await there.server.start()
+            await asyncio.gather(*middle)
+        for caller, talk in enumerate(talks):
+            assert talk.said.split() == whole(caller)
+            assert talk.problems == []
+            assert talk.result is not None
+            assert talk.result.error is None
