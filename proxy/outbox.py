@@ -46,7 +46,8 @@ class OutboxLimits:
     Attributes:
         media_bytes: Above this much in all, media is dropped. A second of 24 kHz speech is 48 kB.
         ample_bytes: Above this much, whoever sends should wait.
-        total_bytes: Above this much, the line is given up.
+        total_bytes: Above this much, the line is given up. A message that is larger by itself may
+            wait beside it, one at a time.
     """
 
     media_bytes: int = 256 * 1024
@@ -90,6 +91,7 @@ class Outbox:
     size_bytes: int = 0
     dropped_media: int = 0
     _count: int = 0
+    _largest_bytes: int = 0  # of what has waited since nothing did
     _system: deque[Waiting] = field(default_factory=deque)
     _data: deque[Waiting] = field(default_factory=deque)
     _media: deque[Waiting] = field(default_factory=deque)  # of _data, those that may be dropped
@@ -101,9 +103,10 @@ class Outbox:
         return self._count
 
     def overflows(self) -> bool:
-        """Tell whether more waits than the hard bound allows; one message always may."""
-        messages = self._count - (self._gap is not None)
-        return self.size_bytes > self.limits.total_bytes and messages > 1
+        """Tell whether more waits than the hard bound allows, and one message beyond it."""
+        total_bytes = self.limits.total_bytes
+        beyond_bytes = self._largest_bytes if self._largest_bytes > total_bytes else 0
+        return self.size_bytes - beyond_bytes > total_bytes
 
     @property
     def ample(self) -> bool:
@@ -120,6 +123,7 @@ class Outbox:
         waiting = Waiting(data, kind)
         lane = self._system if kind is Kind.SYSTEM else self._data
         lane.append(waiting)
+        self._largest_bytes = max(self._largest_bytes if self.size_bytes else 0, len(data))
         self.size_bytes += len(data)
         self._count += 1
         if kind is Kind.MEDIA:

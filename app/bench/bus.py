@@ -17,6 +17,7 @@ from app.bench.local_redis import LocalRedis, local_redis
 from app.bench.options import Options
 from app.bench.report import Aim, Better, Measure, Peer, Samples
 from app.errors import AppError
+from app.logs import configure_logs
 
 LocalBroker = LocalRedis | LocalPostgres
 
@@ -75,6 +76,8 @@ async def measure(options: Options, progress: Progress, *, urls: Sequence[str]) 
     Raises:
         AppError: If there is none.
     """
+    # Stock's buses write a traceback for everything that a broker that was killed does to them.
+    configure_logs("CRITICAL")
     size = QUICK if options.quick else FULL
     rounds = options.rounds or size.rounds
     measures: list[Measure] = []

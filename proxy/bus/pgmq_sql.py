@@ -171,7 +171,14 @@ DROP_QUEUE = "SELECT pgmq.drop_queue($1) WHERE to_regclass('pgmq.q_' || $1) IS N
 
 FORGET_QUEUE = "DELETE FROM trunkline.queues WHERE name = $1"
 
+# Whoever is alive removes what the dead have put up.
 POST = f"""
+WITH old AS (
+    DELETE FROM trunkline.notices WHERE (board, key) IN (
+        SELECT board, key FROM trunkline.notices
+        WHERE expires_at <= now() AND NOT (board = $1 AND key = $2) FOR UPDATE SKIP LOCKED
+    )
+)
 INSERT INTO trunkline.notices (board, key, value, expires_at)
 VALUES ($1, $2, $3, now() + interval '{NOTICE_TTL_S} s')
 ON CONFLICT (board, key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at

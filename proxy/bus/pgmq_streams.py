@@ -33,7 +33,7 @@ PROBE_TIMEOUT_S = 2.0
 # Counting what a stream holds takes long where it holds much, so it is done once for so many.
 _COUNT_EVERY = 1_000
 
-# Leaving drops the queues that nobody uses; a server that is away is not waited for.
+# Leaving removes what is old and the queues that nobody uses; who is away is not waited for.
 _TIDY_TIMEOUT_S = 2.0
 
 
@@ -79,6 +79,7 @@ class PgmqStreams:
         queues, self._queues = self._queues, set()
         with contextlib.suppress(BrokerDownError, TimeoutError):
             async with asyncio.timeout(_TIDY_TIMEOUT_S):
+                await self._sweep()
                 for queue in queues:
                     await self._drop_unused(queue)
         await self._database.close()

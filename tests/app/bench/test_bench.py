@@ -141,6 +141,6 @@ async def test_our_bus_loses_nothing_over_a_kill_of_its_broker(tmp_path: Path) -
 
 async def test_a_broker_that_is_none_is_refused(tmp_path: Path) -> None:
     finished = await run("bench", "bus", "--bus", "mysql://a:secret@localhost/b", home=tmp_path)
-    assert finished.code == 1
+    assert finished.code == 2
     assert "neither a Redis nor a Postgres" in " ".join(finished.err.split())
     assert "secret" not in finished.out + finished.err

@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 
 from agents.handoff import script as lines
+from app.caller.pooled import PooledAssistant
 from tests.agents.talking import talking
 from tests.app.pool.places import Place
 from tests.app.pool.programs import pool_program
@@ -14,6 +15,12 @@ from tests.proxy.conversation import within
 # A caller must hear of a pool's death within this, on a machine that is not busy. A test waits
 # longer: on one that is, a process gets no turn for seconds.
 PATIENCE_S = 30.0
+
+
+async def told(side: PooledAssistant) -> None:
+    """Wait until a caller hears that the conversation cannot go on."""
+    while side.error is None:  # noqa: ASYNC110  # nothing tells
+        await asyncio.sleep(0.05)
 
 
 async def test_callers_of_a_pool_that_is_killed_go_on_with_another(
@@ -79,6 +86,7 @@ async def test_without_another_pool_the_caller_is_told(there: Place, tmp_path: P
         async with talking(side) as talk:
             await talk.ask("how much is the tornado kit?", "costs $199")
             only.process.kill()
+            await within(told(side))
         assert talk.result is not None
         assert talk.result.error is not None
         assert "the line was lost" in talk.result.error

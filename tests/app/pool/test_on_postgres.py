@@ -1,5 +1,6 @@
 """Pools and callers on Postgres: the same conversations, outages included, as on Redis."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -7,17 +8,22 @@ import pytest
 from app.bench.local_postgres import local_postgres
 from app.brokers import open_broker
 from app.settings import Settings
-from tests.app.pool.places import Place
+from tests.app.pool.places import LEFT_TIMEOUT_S, Place
+from tests.app.pool.test_lost_pools import (
+    test_callers_of_a_pool_that_is_killed_go_on_with_another,
+)
 from tests.app.pool.test_many_callers import (
     test_a_broker_that_is_killed_for_ten_seconds_costs_no_word,
     test_ending_one_ends_one,
     test_no_word_crosses_between_callers,
 )
 from tests.brokers.postgres import Database
-from tests.proxy.bus.brokers import Postgres
+from tests.proxy.bus.brokers import Postgres, opened
+from tests.proxy.conversation import within
 
 __all__ = [
     "test_a_broker_that_is_killed_for_ten_seconds_costs_no_word",
+    "test_callers_of_a_pool_that_is_killed_go_on_with_another",
     "test_ending_one_ends_one",
     "test_no_word_crosses_between_callers",
 ]
@@ -30,4 +36,13 @@ async def there() -> AsyncIterator[Place]:
         broker = Postgres(Database(server, "postgres"))
         async with open_broker(Settings(bus_url=broker.url)) as claims:  # type: ignore[arg-type]
             yield Place(broker, claims)  # type: ignore[arg-type]
+            await within(_nothing_left(broker), LEFT_TIMEOUT_S)
         assert await broker.left() == []
+
+
+async def _nothing_left(broker: Postgres) -> None:
+    """Wait until what a killed pool had offered was removed, as any process does that comes by."""
+    async with opened(broker) as streams:
+        while await broker.left():
+            await streams.reap()
+            await asyncio.sleep(0.1)

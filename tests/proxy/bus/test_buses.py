@@ -154,7 +154,7 @@ async def test_a_flush_waits_for_the_other_ends_pipeline(bus: Bus) -> None:
 
 async def test_large_messages_cross(bus: Bus) -> None:
     async with bus.call(lambda: [parrot()]) as near:
-        said = "x" * 500_000  # a line holds a mebibyte for whoever reads slowly
+        said = "x" * 3_500_000  # a message may have four mebibytes
         assert await near.say(said) == said
         assert await near.say("and on") == "and on"
 
