@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pipecat.bus.messages import BusActivateWorkerMessage
 from pipecat.workers.runner import WorkerRunner
+from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
@@ -17,7 +18,7 @@ from proxy.dialect import Role
 from proxy.errors import ConnectError, LinkClosedError
 from proxy.filter import FROM_ASSISTANT, Filter
 from proxy.protocol import TrunkLine
-from proxy.wire import SUBPROTOCOL
+from proxy.wire import SUBPROTOCOL, Waiting, encode
 from tests.proxy.conversation import SmallServer, calling, parrot, say, within
 from tests.proxy.fakes import FakeLink
 from tests.proxy.relay import Relay
@@ -214,3 +215,22 @@ async def test_a_connection_for_a_line_that_went_meanwhile_is_closed() -> None:
 def trunk() -> TrunkLine:
     filter_ = Filter(exported=("acme",), remote=["assistant"], inbound_frames=FROM_ASSISTANT)
     return TrunkLine(Role.CALLER, filter_)
+
+
+async def test_a_caller_that_waits_is_told_where_it_stands_and_why_it_was_sent_away() -> None:
+    async def busy(socket: ServerConnection) -> None:
+        await socket.recv()
+        for position in (2, 1):
+            await socket.send(encode(Waiting(position)))
+        await socket.close(CloseCode.TRY_AGAIN_LATER)
+
+    positions: list[int] = []
+    gone: asyncio.Queue[LinkClosedError] = asyncio.Queue()
+    async with serve(busy, "127.0.0.1", 0, subprotocols=[Subprotocol(SUBPROTOCOL)]) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        line = line_to(f"ws://127.0.0.1:{port}", active=True)
+        line.add_event_handler("on_waiting", lambda _, position: positions.append(position))
+        line.add_event_handler("on_disconnected", lambda _, error: gone.put_nowait(error))
+        async with running(line):
+            assert (await within(gone.get())).code == CloseCode.TRY_AGAIN_LATER
+    assert positions == [2, 1]
