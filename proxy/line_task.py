@@ -60,7 +60,7 @@ class LineTask(BaseWorker):
     - on_line_connected: The link is up; gets the `Link`. Once.
     - on_line_disconnected: The line is gone for good; gets the `LinkClosedError` that says why.
       Once.
-    - on_line_interrupted: A connection is lost and the session is not; gets the `LinkClosedError`.
+    - on_line_interrupted: The session has lost its connection; gets the `LinkClosedError`.
     - on_line_resumed: The session goes on over a new connection; gets the `Link`.
     - on_remote_ready: Tasks of the other side are ready to be addressed; gets their names.
     - on_resume_gap: Frames are missing, because they could not be kept until the line was back;
@@ -91,6 +91,7 @@ class LineTask(BaseWorker):
         self._gone = asyncio.Event()
         self._attached = False
         self._open = False
+        self._waiting = False  # for a connection that carries on
         self._closing: asyncio.Task[None] | None = None
         self._close_code = CloseCode.ENDED
         self._end_heard = False  # from the other side
@@ -198,10 +199,9 @@ class LineTask(BaseWorker):
             return False
         if self._dialect is None or self._dialect.ample:
             return False
-        events = self._dialect.send(message)
-        self._signals.changed()
-        if events:
+        if events := self._dialect.send(message):
             self.create_task(self._act(events), "act")
+        self._signals.changed()
         return True
 
     def claims(self, name: str) -> bool:
@@ -255,10 +255,8 @@ class LineTask(BaseWorker):
     async def _tick(self, dialect: Dialect) -> None:
         while not self._gone.is_set():
             await asyncio.sleep(min(dialect.tick_s, SEND_TIMEOUT_S / 4))
-            if self._pump is not None and self._pump.writing_s > SEND_TIMEOUT_S:
-                await self._act([MustClose(dialect.busy())])
-            else:
-                await self._act(dialect.tick())
+            stuck = self._pump is not None and self._pump.writing_s > SEND_TIMEOUT_S
+            await self._act([MustClose(dialect.busy())] if stuck else dialect.tick())
 
     async def _act(self, events: list[Event]) -> None:
         """Act on what the dialect said, and let the writer look for something to write."""
@@ -281,6 +279,7 @@ class LineTask(BaseWorker):
 
     async def _opened(self, event: Opened) -> None:
         if event.resumed:
+            self._waiting = False
             logger.info(f"{self}: the session goes on over a new connection")
             await self._call_event_handler("on_line_resumed", self._up)
         else:
@@ -356,8 +355,10 @@ class LineTask(BaseWorker):
             await self._answer(answers)
             await self._over(error)
             return
-        logger.info(f"{self}: the connection was lost ({error.code}); the session waits")
-        await self._call_event_handler("on_line_interrupted", error)
+        if not self._waiting:
+            self._waiting = True
+            logger.info(f"{self}: the connection was lost ({error.code}); the session waits")
+            await self._call_event_handler("on_line_interrupted", error)
         await self._detached(error)
 
     async def _detached(self, error: LinkClosedError) -> None:

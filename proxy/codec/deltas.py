@@ -45,12 +45,13 @@ class ContextWriter:
         """Start with nothing sent."""
         self._body = b""
         self._count = 0
+        self._plain = 0  # how many of them are known to be objects
         self._offer = b""
         self._crc = 0
 
     def forget(self) -> None:
         """Send the next conversation as a whole."""
-        self._body, self._count, self._crc = b"", 0, 0
+        self._body, self._count, self._plain, self._crc = b"", 0, 0, 0
 
     def write(self, context: Any) -> list[Any]:
         """Write a conversation as the difference to the last one.
@@ -71,7 +72,8 @@ class ContextWriter:
         if not isinstance(context, LLMContext):
             raise CodecError(f"{_WHERE}: expected a conversation")
         messages = context.messages
-        body, offer = _packed(messages), _CONTEXT.write_offer(context, _WHERE, BINARY)
+        body, plain = self._packed(messages)
+        offer = _CONTEXT.write_offer(context, _WHERE, BINARY)
         packed_offer = _ENCODER.encode(offer)
         keep, end = self._common(messages, body)
         tail = body[end:]
@@ -82,8 +84,21 @@ class ContextWriter:
         known = self._crc if end == len(self._body) else zlib.crc32(body[:end])
         same_offer = keep > 0 and packed_offer == self._offer
         self._body, self._count, self._offer = body, len(messages), packed_offer
-        self._crc = zlib.crc32(tail, known)
+        self._plain, self._crc = plain, zlib.crc32(tail, known)
         return [keep, added, len(body), self._crc, None if same_offer else offer]
+
+    def _packed(self, messages: list[Any]) -> tuple[bytes, int]:
+        """Write messages one after the other, and count those that are known to be objects.
+
+        As long as the bytes of the last one still hold, only those behind it are looked at.
+        """
+        if self._plain and _are_plain(messages[self._plain :]):
+            body = _pack(messages)
+            if body.startswith(self._body):
+                return body, len(messages)
+        if _are_plain(messages):
+            return _pack(messages), len(messages)
+        return _pack([_specific(message) for message in messages]), 0
 
     def _common(self, messages: list[Any], body: bytes) -> tuple[int, int]:
         """Count the messages, and their bytes, that still hold."""
@@ -187,10 +202,12 @@ class ContextReader:
         self._count = self.length = self._crc = 0
 
 
-def _packed(messages: list[Any]) -> bytes:
+def _are_plain(messages: list[Any]) -> bool:
+    return list(map(type, messages)).count(dict) == len(messages)
+
+
+def _pack(messages: list[Any]) -> bytes:
     """Write messages one after the other."""
-    if list(map(type, messages)).count(dict) != len(messages):
-        messages = [_specific(message) for message in messages]
     try:
         packed = _ENCODER.encode(messages)
     except (NotImplementedError, TypeError, ValueError, OverflowError, RecursionError):

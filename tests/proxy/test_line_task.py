@@ -245,6 +245,25 @@ async def test_a_lost_connection_is_told_and_so_is_the_next() -> None:
         assert (line.interrupted, line.connected) == (False, True)
 
 
+async def test_a_connection_that_is_lost_before_it_carries_on_is_not_told() -> None:
+    async with running() as line:
+        line.dialect.resumes = True
+        line.link.incoming.put_nowait(LinkClosedError())
+        await line.next_told("on_line_interrupted")
+        line.link = FakeLink()
+        await line._attach(line.link)
+        line.link.incoming.put_nowait(LinkClosedError())
+        while line.connected:
+            await settled()
+        line.link = FakeLink()
+        line.dialect.state = LineState.OPEN
+        await line._attach(line.link)
+        await line.happens(Opened(resumed=True))
+        assert (await within(line.told.get()))[0] == "on_line_resumed"
+        line.link.incoming.put_nowait(LinkClosedError())
+        assert (await within(line.told.get()))[0] == "on_line_interrupted"
+
+
 async def test_a_session_that_waited_in_vain_is_over() -> None:
     async with running() as line:
         line.dialect.resumes = True

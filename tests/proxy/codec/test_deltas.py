@@ -141,6 +141,32 @@ def test_a_vendors_own_message_crosses() -> None:
     assert ends.over(context).get_messages() == context.get_messages()
 
 
+def test_a_vendors_own_message_crosses_wherever_it_is_put() -> None:
+    ends = Ends()
+    special = LLMSpecificMessage(llm="google", message={"parts": [1, "x"]})
+    context = LLMContext(messages=said("a", "b"))
+    assert ends.over(context).get_messages() == context.get_messages()
+    context.add_message(special)
+    assert ends.over(context).get_messages() == context.get_messages()
+    context.set_messages([special, *said("b")])
+    assert ends.over(context).get_messages() == context.get_messages()
+    context.set_messages(said("a", "b"))
+    assert ends.over(context).get_messages() == context.get_messages()
+    context.set_messages([*said("a"), special])
+    assert ends.over(context).get_messages() == context.get_messages()
+
+
+def test_after_a_conversation_that_has_no_form_nothing_is_taken_as_known() -> None:
+    ends = Ends()
+    ends.over(LLMContext(messages=said("a")))
+    with pytest.raises(CodecError):
+        dated: list[Any] = [*said("a", "b"), {"role": "user", "content": datetime.now(UTC)}]
+        ends.writer.write(LLMContext(messages=dated))
+    special = LLMSpecificMessage(llm="google", message="x")
+    context = LLMContext(messages=[*said("a"), special])
+    assert ends.over(context).get_messages() == context.get_messages()
+
+
 def test_what_json_lacks_crosses_as_its_text() -> None:
     number = uuid.uuid4()
     context = LLMContext(messages=[{"role": "user", "content": number}])  # type: ignore[list-item]
