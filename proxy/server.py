@@ -21,6 +21,7 @@ from proxy.outbox import OutboxLimits
 from proxy.protocol import TrunkLine
 from proxy.pulse import Patience
 from proxy.stock_line import StockLine
+from proxy.tap import FrameTap
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class ServerLineOptions:
             not at all.
         session: The session's id, which a caller shows when it comes back.
         cancelled_code: What the caller is told when the runner of the session is cancelled.
+        tap: Looks at frames that cross; None for nobody.
     """
 
     allowed_frames: tuple[type[Frame], ...] = ()
@@ -48,6 +50,7 @@ class ServerLineOptions:
     resume_window_s: float = 0.0
     session: str = field(default_factory=lambda: uuid.uuid4().hex)
     cancelled_code: CloseCode = CloseCode.GOING_AWAY
+    tap: FrameTap | None = None
 
     def trunk(self) -> TrunkOptions:
         """Return what concerns a line of `trunkline.v1`."""
@@ -57,6 +60,7 @@ class ServerLineOptions:
             resume_window_s=self.resume_window_s,
             patience=Patience(heartbeat_s=self.heartbeat_s),
             outbox=self.outbox,
+            tap=self.tap,
         )
 
 
@@ -214,6 +218,7 @@ class WebSocketProxyServerTask(LineTask):
                 self._filter,
                 limits=options.outbox,
                 max_message_bytes=options.max_message_bytes,
+                tap=options.tap,
             )
             events: list[Event] = [Opened(resumed=False)]
         else:
