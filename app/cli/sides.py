@@ -13,6 +13,7 @@ from app.hosted import load_assistants
 from app.logs import configure_logs
 from app.services import Roles
 from app.settings import Settings, load_settings
+from app.telemetry.tracing import start_tracing
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,12 @@ def wanted(remote_url: str | None, token: str | None, assistant: str | None) -> 
         AppError: If they name no assistant, one that is not there, or two; or if the URL is none.
     """
     settings = load_settings(token=token)
-    configure_logs(settings.log_level, assistant_modules=settings.assistant_modules)
+    configure_logs(
+        settings.log_level,
+        assistant_modules=settings.assistant_modules,
+        log_format=settings.log_format,
+    )
+    start_tracing()
     named = _with_name(remote_url, assistant) if remote_url is not None else None
     assistants = load_assistants(settings)
     name = assistant or _name_in(remote_url) or settings.default_assistant

@@ -1,5 +1,6 @@
 """The addresses of the session server."""
 
+import asyncio
 from http import HTTPStatus
 from typing import Annotated
 
@@ -76,6 +77,8 @@ async def ready(state: State) -> JSONResponse:
     """Tell whether new sessions are taken."""
     if state.sessions.draining:
         return JSONResponse({"status": "draining"}, HTTPStatus.SERVICE_UNAVAILABLE)
+    if state.lag.stalled(asyncio.get_running_loop().time()):
+        return JSONResponse({"status": "stalled"}, HTTPStatus.SERVICE_UNAVAILABLE)
     return JSONResponse({"status": "ready"})
 
 
@@ -105,10 +108,11 @@ async def session(websocket: WebSocket, state: State, assistant: str | None = No
     try:
         caller, recipe = _admit(websocket, state, assistant, returning=returning)
     except TurnedAwayError as turned_away:
-        await websocket.send_denial_response(turned_away.refusal.response())
+        await websocket.send_denial_response(state.turned_away(turned_away.refusal))
         return
     # The slot is taken before the socket is accepted. Who comes back has one.
-    held = Session(recipe, caller, state.roles, _limits(state.settings), state.builder)
+    limits = _limits(state.settings)
+    held = Session(recipe, caller, state.roles, limits, state.builder, metrics=state.metrics)
     if not returning:
         state.sessions.add(held)
     try:
@@ -129,7 +133,7 @@ async def session(websocket: WebSocket, state: State, assistant: str | None = No
 async def on_turned_away(request: Request, error: Exception) -> JSONResponse:
     """Answer a request that the door refused."""
     assert isinstance(error, TurnedAwayError)
-    return error.refusal.response()
+    return state_of(request).turned_away(error.refusal)
 
 
 def _admit(

@@ -7,6 +7,7 @@ import uuid
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from loguru import logger
@@ -20,6 +21,7 @@ from app.server.isolation import contained
 from app.server.release import release
 from app.server.states import LEGAL_MOVES, SessionState
 from app.services import Roles
+from app.telemetry import Metrics, SessionRecord
 from proxy import CloseCode, DirectBus, ServerLineOptions, WebSocketProxyServerTask
 from proxy.arrival import Arrival
 from proxy.errors import LinkClosedError
@@ -78,7 +80,9 @@ class Session:
         id: Its id, unguessable.
         state: How far it has come.
         started_at: When it began, in seconds of the monotonic clock.
+        metrics: Where to count.
         closed_with: The close code of the line; None while there is one.
+        abandoned: Whether the caller went away and did not come back in time.
     """
 
     recipe: Recipe
@@ -89,10 +93,17 @@ class Session:
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     state: SessionState = SessionState.STARTING
     started_at: float = field(default_factory=time.monotonic)
+    metrics: Metrics = field(default_factory=Metrics, repr=False)
     closed_with: int | None = field(default=None, init=False)
+    abandoned: bool = field(default=False, init=False)
     _line: WebSocketProxyServerTask | None = field(default=None, init=False)
     _over: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _code: CloseCode = field(default=CloseCode.ENDED, init=False)
+
+    @cached_property
+    def record(self) -> SessionRecord:
+        """What is noted of it."""
+        return SessionRecord(self.recipe.name, self.metrics)
 
     @property
     def told(self) -> bool:
@@ -106,7 +117,10 @@ class Session:
             arrival: The caller.
         """
         on_exit = weakref.WeakMethod(self._on_exit)
-        with logger.contextualize(session=self.id[:8]), contained(on_exit):
+        traceparent = None if arrival.hello is None else arrival.hello.traceparent
+        trace_id = self.record.begin(self.id, traceparent)
+        named = {"session": self.id[:8], "trace_id": trace_id}
+        with logger.contextualize(**named), contained(on_exit):
             logger.info(f"Session starts: {self.recipe.name} for {self.caller.principal}")
             try:
                 await self._run(arrival)
@@ -114,6 +128,7 @@ class Session:
                 self._move(SessionState.ENDED)
                 lasted_s = time.monotonic() - self.started_at
                 code = self._code.value if self.closed_with is None else self.closed_with
+                self.record.finish(code)
                 logger.info(f"Session ended after {lasted_s:.1f} s with {code}")
 
     def end(self, code: CloseCode) -> None:
@@ -160,6 +175,7 @@ class Session:
         line.add_event_handler("on_client_disconnected", self._on_disconnected)
         line.add_event_handler("on_line_interrupted", self._on_interrupted)
         line.add_event_handler("on_line_resumed", self._on_resumed)
+        self.record.follow(runner.bus, line, tasks)
         running = asyncio.create_task(self._hold(runner, line, tasks), name=runner.name)
         watching = asyncio.create_task(self._watch(runner, tasks, deadline))
         try:
@@ -221,6 +237,7 @@ class Session:
 
     def _on_disconnected(self, _: object, error: LinkClosedError) -> None:
         self.closed_with = error.code
+        self.abandoned = self.state is SessionState.DETACHED
         self.end(CloseCode.ENDED)
 
     def _on_interrupted(self, _: object, error: LinkClosedError) -> None:
@@ -255,6 +272,7 @@ class Session:
                 session=self.id,
                 # A session is ended by closing its line; a runner cancelled otherwise has failed.
                 cancelled_code=CloseCode.ASSISTANT_FAILED,
+                tap=self.record,
             ),
         )
 
@@ -303,6 +321,7 @@ class Session:
         if running.done() and not running.cancelled() and running.exception() is not None:
             logger.error(f"The session's runner failed: {type(running.exception()).__name__}")
         await line.close(self._code)
+        self.record.leave()
         self._line = None
         if running.done():
             try:

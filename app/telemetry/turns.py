@@ -1,0 +1,157 @@
+"""Turns as the server sees them: the caller asks, an assistant answers.
+
+A turn begins with the caller's last word, or text, and goes on until the caller asks again. What
+tools return is part of it, and so is what several tasks say to the same question.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from pipecat.bus.messages import BusFrameMessage
+from pipecat.frames.frames import (
+    AggregatedTextFrame,
+    Frame,
+    InputTextRawFrame,
+    InterruptionFrame,
+    LLMContextFrame,
+    LLMFullResponseEndFrame,
+    LLMMessagesAppendFrame,
+    LLMTextFrame,
+    OutputAudioRawFrame,
+    TextFrame,
+    TranscriptionFrame,
+    TTSAudioRawFrame,
+    TTSSpeakFrame,
+    TTSStoppedFrame,
+    TTSTextFrame,
+    UserStoppedSpeakingFrame,
+)
+
+from app.telemetry.spans import SessionSpans, Value
+from app.telemetry.tools import TOOL_FRAMES
+
+# A caller has said something.
+_WORDS = frozenset({InputTextRawFrame, TranscriptionFrame, UserStoppedSpeakingFrame})
+# What is to be answered; it follows the words, but also what a tool returned.
+_QUESTIONS = frozenset({LLMContextFrame, LLMMessagesAppendFrame})
+# The first of these is what the caller waits for.
+_ANSWERS = frozenset(
+    {
+        AggregatedTextFrame,
+        LLMTextFrame,
+        OutputAudioRawFrame,
+        TextFrame,
+        TTSAudioRawFrame,
+        TTSSpeakFrame,
+        TTSTextFrame,
+    }
+)
+_ENDS = frozenset({LLMFullResponseEndFrame, TTSStoppedFrame})
+
+HEEDED: frozenset[type[Frame]] = frozenset(
+    {*_WORDS, *_QUESTIONS, *_ANSWERS, *_ENDS, *TOOL_FRAMES, InterruptionFrame}
+)
+
+
+class Observer(Protocol):
+    """Takes measurements, as a histogram does."""
+
+    def observe(self, amount: float) -> None:
+        """Take one."""
+
+
+class Turns:
+    """The turns of one session."""
+
+    def __init__(
+        self, first_answer: Observer, spans: SessionSpans, clock: Callable[[], float]
+    ) -> None:
+        """Begin before the first turn.
+
+        Args:
+            first_answer: Takes how long callers waited for an answer, in seconds.
+            spans: Where to trace.
+            clock: Gives the time in seconds.
+        """
+        self._first_answer = first_answer
+        self._spans = spans
+        self._clock = clock
+        self._asked_at: float | None = None  # and not answered yet
+        self._open = False
+        self._task = ""  # who answered first
+        self._waited_s: float | None = None
+        self._interrupted = False
+        self._ended_ns = 0
+
+    def arrived(self, frame: Frame) -> None:
+        """Look at a frame of the caller.
+
+        Args:
+            frame: The frame.
+        """
+        cls = type(frame)
+        if cls in _WORDS:
+            self._heard()
+        elif cls in _QUESTIONS:
+            # The clock runs from the words, where there were any.
+            if self._asked_at is None and _is_of_caller(frame):
+                self._heard()
+        elif cls is InterruptionFrame and self._task:
+            self._interrupted = True
+
+    def left(self, message: BusFrameMessage) -> bool:
+        """Look at a frame of the assistant.
+
+        Args:
+            message: The frame, and who sent it.
+
+        Returns:
+            False if it is no part of an answer.
+        """
+        cls = type(message.frame)
+        if cls in _ANSWERS:
+            if self._asked_at is not None:
+                self._answered(message.source, self._asked_at)
+            return True
+        if cls in _ENDS:
+            self._ended_ns = time.time_ns()
+            return True
+        return False
+
+    def end(self) -> None:
+        """End the turn that is open, if there is one."""
+        if not self._open:
+            return
+        attributes: dict[str, Value] = {"trunkline.turn.interrupted": self._interrupted}
+        if self._waited_s is not None:
+            attributes["trunkline.turn.first_answer_s"] = self._waited_s
+        self._spans.turn_ended(
+            self._task, ended_ns=self._ended_ns or time.time_ns(), attributes=attributes
+        )
+        self._open = False
+
+    def _heard(self) -> None:
+        if self._open and self._task:
+            self.end()
+        self._asked_at = self._clock()
+        if not self._open:
+            self._open, self._task, self._waited_s = True, "", None
+            self._interrupted, self._ended_ns = False, 0
+            self._spans.turn_began()
+
+    def _answered(self, task: str, asked_at: float) -> None:
+        self._asked_at = None
+        self._waited_s = self._clock() - asked_at
+        self._first_answer.observe(self._waited_s)
+        self._task = task
+
+
+def _is_of_caller(frame: Any) -> bool:
+    """Tell whether the caller said the last thing in a conversation, and not a tool."""
+    if isinstance(frame, LLMMessagesAppendFrame):
+        messages = frame.messages if frame.run_llm is not False else []
+    else:
+        messages = frame.context.messages
+    last = messages[-1] if messages else None
+    return isinstance(last, dict) and last.get("role") == "user"
