@@ -94,7 +94,6 @@ class Crossing:
         self._jobs = JobLedger()
         self._clock = clock
         self._tap = tap
-        self._heeds = frozenset() if tap is None else tap.heeds
         self._refusals = 0.0
         self._refused_at = clock()
         self._warned = False
@@ -127,7 +126,7 @@ class Crossing:
             if last_leg is not None:
                 return Arrived(replies=[self._probe(message, last_leg)])
             self._flushes.returning(message.frame)
-        elif self._tap is not None and type(message.frame) in self._heeds:
+        elif self._tap is not None and type(message.frame) in self._tap.arriving:
             self._tap.arrived(message)
         return Arrived(verdict.messages)
 
@@ -191,7 +190,7 @@ class Crossing:
             if last and self.role is Role.ASSISTANT:
                 return replace(message, frame=self._flushes.confirm(frame))
             return message
-        if self._tap is not None and type(frame) in self._heeds:
+        if self._tap is not None and type(frame) in self._tap.leaving:
             self._tap.left(message)
         safe = redacted(frame)
         return message if safe is frame else replace(message, frame=safe)

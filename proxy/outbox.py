@@ -30,14 +30,15 @@ class Kind(StrEnum):
     MEDIA = "media"  # dropped, oldest first
 
 
+_KINDS: dict[type[Frame], Kind] = {}
+
+
 def kind_of(message: BusMessage) -> Kind:
     """Tell what becomes of a message when the line is too slow for it."""
     if isinstance(message, BusFrameMessage):
-        return kind_of_frame(type(message.frame))
+        frame = type(message.frame)
+        return _KINDS.get(frame) or kind_of_frame(frame)
     return Kind.SYSTEM if isinstance(message, BusSystemMessage) else Kind.DATA
-
-
-_KINDS: dict[type[Frame], Kind] = {}
 
 
 def kind_of_frame(frame: type[Frame]) -> Kind:

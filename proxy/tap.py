@@ -12,10 +12,12 @@ class FrameTap(Protocol):
     It is called in the middle of everything: it neither waits nor raises, and keeps no frame.
 
     Attributes:
-        heeds: Exactly which types it is shown; any other costs nothing.
+        arriving: Exactly which types of the other end it is shown; any other costs nothing.
+        leaving: The same of this end.
     """
 
-    heeds: frozenset[type[Frame]]
+    arriving: frozenset[type[Frame]]
+    leaving: frozenset[type[Frame]]
 
     def arrived(self, message: BusFrameMessage) -> None:
         """Look at a frame of the other end that passed the filter."""

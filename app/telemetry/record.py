@@ -26,7 +26,7 @@ from app.telemetry.metrics import Metrics
 from app.telemetry.spans import NoSpans, SessionSpans
 from app.telemetry.tools import Tools
 from app.telemetry.tracing import session_spans
-from app.telemetry.turns import HEEDED, Turns
+from app.telemetry.turns import ANSWERS, ARRIVING, LEAVING, Turns
 from proxy import CloseCode, DirectBus, LineStats, WebSocketProxyServerTask
 
 # Jobs and handoffs under way that are timed; a conversation has a handful.
@@ -44,10 +44,12 @@ class SessionRecord:
     """The telemetry of one session; also the tap of its line.
 
     Attributes:
-        heeds: The frames that it looks at.
+        arriving: The frames of the caller that it looks at.
+        leaving: The frames of the assistant that it looks at.
     """
 
-    heeds: frozenset[type[Frame]] = HEEDED
+    arriving: frozenset[type[Frame]] = ARRIVING
+    leaving: frozenset[type[Frame]] = LEAVING
 
     def __init__(self, assistant: str, metrics: Metrics, clock: Clock = time.monotonic) -> None:
         """Prepare; nothing is noted before `begin`.
@@ -139,8 +141,13 @@ class SessionRecord:
 
     def left(self, message: BusFrameMessage) -> None:
         """Look at a frame of the assistant; see `proxy.tap.FrameTap`."""
-        if not self._turns.left(message):
-            self._tools.left(message)
+        if type(message.frame) in ANSWERS:
+            # There are many, and only the first of each answer matters.
+            if self._turns.asked_at is not None:
+                self._turns.answered(message.source)
+            return
+        self._turns.left(message.frame)
+        self._tools.left(message)
 
     def noticed(self, message: BusMessage) -> None:
         """Look at a message on the bus that is not a frame.

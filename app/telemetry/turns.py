@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from pipecat.bus.messages import BusFrameMessage
 from pipecat.frames.frames import (
     AggregatedTextFrame,
     Frame,
@@ -36,7 +35,7 @@ _WORDS = frozenset({InputTextRawFrame, TranscriptionFrame, UserStoppedSpeakingFr
 # What is to be answered; it follows the words, but also what a tool returned.
 _QUESTIONS = frozenset({LLMContextFrame, LLMMessagesAppendFrame})
 # The first of these is what the caller waits for.
-_ANSWERS = frozenset(
+ANSWERS: frozenset[type[Frame]] = frozenset(
     {
         AggregatedTextFrame,
         LLMTextFrame,
@@ -49,9 +48,8 @@ _ANSWERS = frozenset(
 )
 _ENDS = frozenset({LLMFullResponseEndFrame, TTSStoppedFrame})
 
-HEEDED: frozenset[type[Frame]] = frozenset(
-    {*_WORDS, *_QUESTIONS, *_ANSWERS, *_ENDS, *TOOL_FRAMES, InterruptionFrame}
-)
+ARRIVING: frozenset[type[Frame]] = frozenset({*_WORDS, *_QUESTIONS, InterruptionFrame})
+LEAVING: frozenset[type[Frame]] = frozenset({*ANSWERS, *_ENDS, *TOOL_FRAMES})
 
 
 class Observer(Protocol):
@@ -62,7 +60,11 @@ class Observer(Protocol):
 
 
 class Turns:
-    """The turns of one session."""
+    """The turns of one session.
+
+    Attributes:
+        asked_at: When the caller asked what was not answered yet; else None.
+    """
 
     def __init__(
         self, first_answer: Observer, spans: SessionSpans, clock: Callable[[], float]
@@ -77,7 +79,7 @@ class Turns:
         self._first_answer = first_answer
         self._spans = spans
         self._clock = clock
-        self._asked_at: float | None = None  # and not answered yet
+        self.asked_at: float | None = None
         self._open = False
         self._task = ""  # who answered first
         self._waited_s: float | None = None
@@ -95,29 +97,31 @@ class Turns:
             self._heard()
         elif cls in _QUESTIONS:
             # The clock runs from the words, where there were any.
-            if self._asked_at is None and _is_of_caller(frame):
+            if self.asked_at is None and _is_of_caller(frame):
                 self._heard()
         elif cls is InterruptionFrame and self._task:
             self._interrupted = True
 
-    def left(self, message: BusFrameMessage) -> bool:
-        """Look at a frame of the assistant.
+    def answered(self, task: str) -> None:
+        """Note the first frame of an answer.
 
         Args:
-            message: The frame, and who sent it.
-
-        Returns:
-            False if it is no part of an answer.
+            task: Who sent it.
         """
-        cls = type(message.frame)
-        if cls in _ANSWERS:
-            if self._asked_at is not None:
-                self._answered(message.source, self._asked_at)
-            return True
-        if cls in _ENDS:
+        if self.asked_at is not None:
+            self._waited_s = self._clock() - self.asked_at
+            self.asked_at = None
+            self._first_answer.observe(self._waited_s)
+            self._task = task
+
+    def left(self, frame: Frame) -> None:
+        """Look at another frame of the assistant.
+
+        Args:
+            frame: The frame.
+        """
+        if type(frame) in _ENDS:
             self._ended_ns = time.time_ns()
-            return True
-        return False
 
     def end(self) -> None:
         """End the turn that is open, if there is one."""
@@ -134,17 +138,11 @@ class Turns:
     def _heard(self) -> None:
         if self._open and self._task:
             self.end()
-        self._asked_at = self._clock()
+        self.asked_at = self._clock()
         if not self._open:
             self._open, self._task, self._waited_s = True, "", None
             self._interrupted, self._ended_ns = False, 0
             self._spans.turn_began()
-
-    def _answered(self, task: str, asked_at: float) -> None:
-        self._asked_at = None
-        self._waited_s = self._clock() - asked_at
-        self._first_answer.observe(self._waited_s)
-        self._task = task
 
 
 def _is_of_caller(frame: Any) -> bool:

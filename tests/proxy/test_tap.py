@@ -30,7 +30,7 @@ class Notes:
     """A tap that writes down what it is shown."""
 
     def __init__(self, *heeds: type[Frame]) -> None:
-        self.heeds = frozenset(heeds)
+        self.arriving = self.leaving = frozenset(heeds)
         self.seen: list[tuple[str, type[Frame]]] = []
 
     def arrived(self, message: BusFrameMessage) -> None:
