@@ -21,6 +21,9 @@ MAX_VALUE_LENGTH = 128
 _MODEL = "gen_ai.request.model"
 _OPERATION = "gen_ai.operation.name"
 
+# What Pipecat writes of a parameter that is left to the model.
+_NOT_GIVEN = "NOT_GIVEN"
+
 # Attributes that say what ran, how long and how much, in words of code and settings.
 ALLOWED = frozenset(
     {
@@ -164,7 +167,7 @@ def _may_leave(key: str, value: AttributeValue) -> bool:
     if key not in ALLOWED:
         return False
     if isinstance(value, str):
-        return len(value) <= MAX_VALUE_LENGTH
+        return value != _NOT_GIVEN and len(value) <= MAX_VALUE_LENGTH
     return isinstance(value, int | float)
 
 

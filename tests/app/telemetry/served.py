@@ -59,11 +59,9 @@ class Served:
 
 
 def names(metrics: dict[str, Metric]) -> set[str]:
-    """Name every sample of ours; when a series was created is not ours."""
+    """Name every sample of ours."""
     found = {sample.name for family in metrics.values() for sample in family.samples}
-    return {
-        name for name in found if name.startswith("trunkline_") and not name.endswith("_created")
-    }
+    return {name for name in found if name.startswith("trunkline_")}
 
 
 def value(metrics: dict[str, Metric], name: str, **labels: str) -> float:

@@ -42,7 +42,7 @@ def test_pipecats_spans_keep_their_numbers_and_lose_their_words(
             output=SAID,
             tools=SAID,
             system_instructions=SAID,
-            parameters={"temperature": 0.5, "user": SAID},
+            parameters={"temperature": 0.5, "top_k": "NOT_GIVEN", "user": SAID},
         )
         span.set_attribute("gen_ai.usage.input_tokens", 7)
     with tracer.start_as_current_span("tts") as span:

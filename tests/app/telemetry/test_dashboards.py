@@ -89,7 +89,7 @@ def test_the_rules_are_rules() -> None:
 
 
 def test_the_rules_fire_when_they_should_and_not_otherwise() -> None:
-    played = Path(__file__).parent / "alerts.test.yaml"
+    played = Path(__file__).parent / "played_alerts.yaml"
     assert "SUCCESS" in run("promtool", "test", "rules", played)
 
 
