@@ -38,7 +38,7 @@ UNKNOWN = "unknown"
 
 
 class Live(Protocol):
-    """A session that is not over, as far as it counts."""
+    """What counts what crosses it, such as a line."""
 
     @property
     def stats(self) -> LineStats:

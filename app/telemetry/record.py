@@ -22,12 +22,12 @@ from pipecat.frames.frames import Frame
 from pipecat.pipeline.job_context import JobStatus
 from pipecat.workers.base_worker import BaseWorker
 
-from app.telemetry.metrics import Metrics
+from app.telemetry.metrics import Live, Metrics
 from app.telemetry.spans import NoSpans, SessionSpans
 from app.telemetry.tools import Tools
 from app.telemetry.tracing import session_spans
 from app.telemetry.turns import ANSWERS, ARRIVING, LEAVING, Turns
-from proxy import CloseCode, DirectBus, LineStats, WebSocketProxyServerTask
+from proxy import CloseCode, DirectBus, LineStats
 
 # Jobs and handoffs under way that are timed; a conversation has a handful.
 MAX_UNDER_WAY = 256
@@ -63,7 +63,7 @@ class SessionRecord:
         self._metrics = metrics
         self._clock = clock
         self._trace(NoSpans())
-        self._line: WebSocketProxyServerTask | None = None
+        self._line: Live | None = None
         self._bus: DirectBus | None = None
         self._names: frozenset[str] = frozenset()
         self._handoffs: dict[str, float] = {}
@@ -90,9 +90,7 @@ class SessionRecord:
         self._metrics.started.labels(self._assistant).inc()
         return self._spans.begin(session_id)
 
-    def follow(
-        self, bus: WorkerBus, line: WebSocketProxyServerTask, tasks: Sequence[BaseWorker]
-    ) -> None:
+    def follow(self, bus: WorkerBus, line: Live, tasks: Sequence[BaseWorker]) -> None:
         """Look at what the session does from here on.
 
         Args:

@@ -10,11 +10,14 @@ from typing import Any, Protocol
 
 from pipecat.frames.frames import (
     AggregatedTextFrame,
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
     Frame,
     InputTextRawFrame,
     InterruptionFrame,
     LLMContextFrame,
     LLMFullResponseEndFrame,
+    LLMFullResponseStartFrame,
     LLMMessagesAppendFrame,
     LLMTextFrame,
     OutputAudioRawFrame,
@@ -22,6 +25,7 @@ from pipecat.frames.frames import (
     TranscriptionFrame,
     TTSAudioRawFrame,
     TTSSpeakFrame,
+    TTSStartedFrame,
     TTSStoppedFrame,
     TTSTextFrame,
     UserStoppedSpeakingFrame,
@@ -47,9 +51,12 @@ ANSWERS: frozenset[type[Frame]] = frozenset(
     }
 )
 _ENDS = frozenset({LLMFullResponseEndFrame, TTSStoppedFrame})
+# What is interrupted goes on between these, here or at the caller's loudspeaker.
+_BEGINS = frozenset({LLMFullResponseStartFrame, TTSStartedFrame})
+_SPEAKS = frozenset({BotStartedSpeakingFrame, BotStoppedSpeakingFrame})
 
-ARRIVING: frozenset[type[Frame]] = frozenset({*_WORDS, *_QUESTIONS, InterruptionFrame})
-LEAVING: frozenset[type[Frame]] = frozenset({*ANSWERS, *_ENDS, *TOOL_FRAMES})
+ARRIVING: frozenset[type[Frame]] = frozenset({*_WORDS, *_QUESTIONS, *_SPEAKS, InterruptionFrame})
+LEAVING: frozenset[type[Frame]] = frozenset({*ANSWERS, *_BEGINS, *_ENDS, *TOOL_FRAMES})
 
 
 class Observer(Protocol):
@@ -83,6 +90,8 @@ class Turns:
         self._open = False
         self._task = ""  # who answered first
         self._waited_s: float | None = None
+        self._under_way = False  # an answer
+        self._speaks = False  # the caller's loudspeaker
         self._interrupted = False
         self._ended_ns = 0
 
@@ -99,8 +108,12 @@ class Turns:
             # The clock runs from the words, where there were any.
             if self.asked_at is None and _is_of_caller(frame):
                 self._heard()
-        elif cls is InterruptionFrame and self._task:
-            self._interrupted = True
+        elif cls in _SPEAKS:
+            self._speaks = cls is BotStartedSpeakingFrame
+        elif cls is InterruptionFrame:
+            # Whoever speaks says so, whether there is something to interrupt or not.
+            self._interrupted = self._interrupted or self._under_way or self._speaks
+            self._under_way = self._speaks = False
 
     def answered(self, task: str) -> None:
         """Note the first frame of an answer.
@@ -120,7 +133,11 @@ class Turns:
         Args:
             frame: The frame.
         """
-        if type(frame) in _ENDS:
+        cls = type(frame)
+        if cls in _BEGINS:
+            self._under_way = True
+        elif cls in _ENDS:
+            self._under_way = False
             self._ended_ns = time.time_ns()
 
     def end(self) -> None:
