@@ -11,9 +11,6 @@ from pipecat.workers.llm import LLMWorker, tool
 
 from agents.jobs import Jobs
 
-# Every host's tool; scripts call it too.
-END_CONVERSATION = "end_conversation"
-
 
 class Host(Jobs, LLMWorker):
     """A task that holds a conversation: greets when it is activated, ends it on goodbye.

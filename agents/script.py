@@ -161,6 +161,9 @@ MAX_WORDS = 100
 
 _WORD = re.compile(r"[a-z0-9']+")
 
+# Every host's tool.
+END_CONVERSATION = "end_conversation"
+
 # What callers of every assistant say.
 BYE = ("goodbye", "bye", "bye bye", "good bye", "see you", "farewell", "hang up")
 HELLO = ("hello", "hi", "hey", "good morning", "good evening")
@@ -193,3 +196,15 @@ def mentions(text: str, vocabulary: Sequence[str], *, closeness: float = 0.84) -
         if f" {entry} " in joined or (close and get_close_matches(entry, said, 1, closeness)):
             found.append(entry)
     return found
+
+
+def goodbye(turn: Turn, words: str) -> Reply:
+    """End the conversation, or only say farewell where there is no tool for it.
+
+    Args:
+        turn: The conversation so far.
+        words: The farewell.
+    """
+    if END_CONVERSATION in turn.tools:
+        return (Call(END_CONVERSATION, {"reason": "The caller said goodbye."}),)
+    return Say(words)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from agents.script import Call, Reply, Say, Turn, mentions
+from agents.script import BYE, END_CONVERSATION, HELLO, Reply, Say, Turn, goodbye, mentions
 
 
 @dataclass(frozen=True)
@@ -115,13 +115,11 @@ LOST = (
     "You can ask what our products cost and what they do, or say goodbye."
 )
 
-_BYE = ("goodbye", "bye", "bye bye", "good bye", "see you", "farewell", "hang up")
 _PRICE = ("how much", "price", "cost", "costs", "expensive", "dollars")
 _SPEED = ("fast", "speed", "quick", "miles")
 _DURATION = ("how long", "last", "lasts", "hours")
 _POWER = ("battery", "batteries", "power", "powered", "fuel", "included")
 _LIST = ("products", "product", "sell", "have", "offer", "catalogue", "which", "what can i buy")
-_HELLO = ("hello", "hi", "hey", "good morning", "good evening")
 _REPEAT = ("again", "repeat", "pardon", "come again")
 
 
@@ -131,16 +129,14 @@ def assistant_script(turn: Turn) -> Reply:
     Args:
         turn: The conversation so far.
     """
-    if turn.tool_that_answered() == "end_conversation":
+    if turn.tool_that_answered() == END_CONVERSATION:
         return Say(FAREWELL)
     said = turn.user_texts
     if turn.last_role in ("developer", "system") or not said:
         return Say(GREETING)
     text = said[-1]
-    if mentions(text, _BYE):
-        if "end_conversation" in turn.tools:
-            return (Call("end_conversation", {"reason": "The caller said goodbye."}),)
-        return Say(FAREWELL)
+    if mentions(text, BYE):
+        return goodbye(turn, FAREWELL)
     if mentions(text, _REPEAT):
         return Say(_answer(said[-2], said[:-2]) if len(said) > 1 else GREETING)
     return Say(_answer(text, said[:-1]))
@@ -190,7 +186,7 @@ def _general_answer(text: str) -> str | None:
         return BUYING
     if mentions(text, _LIST) and not _asks_something(text):
         return LISTING
-    if mentions(text, _HELLO):
+    if mentions(text, HELLO):
         return GREETING
     if mentions(text, ("no", "nothing", "thank you", "thanks")):
         return THANKS

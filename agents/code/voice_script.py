@@ -1,12 +1,24 @@
 """What the embedded model says to the caller of the code assistant."""
 
-import json
+from typing import Any
 
-from agents.script import Call, Reply, Say, Turn, mentions
+from agents.script import (
+    BYE,
+    END_CONVERSATION,
+    HELLO,
+    Call,
+    Reply,
+    Say,
+    Turn,
+    goodbye,
+    mentions,
+)
+
+ASK_CODE = "ask_code"
 
 GREETING = (
-    "Hello. I answer questions about a software project by reading its files. I am a script that "
-    "stands in for a language model. Ask me, for example, what the main module does."
+    "Hello. I answer questions about a software project by reading its files. I am only a script. "
+    "What would you like to know?"
 )
 FAREWELL = "Thank you for asking. Goodbye!"
 THANKS = "You are welcome. What else would you like to know about the project?"
@@ -21,7 +33,7 @@ PHRASES = (
     "what dependencies does this project use",
     "which dependencies does the project have",
     "explain the test structure",
-    "how are the tests organised",
+    "how are the tests organized",
     "what files are there",
     "what is the project about",
     "tell me more",
@@ -32,8 +44,6 @@ PHRASES = (
     "bye bye",
 )
 
-_BYE = ("goodbye", "bye", "bye bye", "good bye", "see you", "farewell", "hang up")
-_HELLO = ("hello", "hi", "hey", "good morning", "good evening")
 _THANKS = ("thank you", "thanks", "no thank you", "nothing")
 
 # A longer sentence with a greeting in it is a question.
@@ -47,29 +57,23 @@ def assistant_script(turn: Turn) -> Reply:
         turn: The conversation so far.
     """
     answered = turn.tool_that_answered()
-    if answered == "end_conversation":
+    if answered == END_CONVERSATION:
         return Say(FAREWELL)
-    if answered == "ask_code":
-        return Say(_answer(turn.last_text))
+    if answered == ASK_CODE:
+        return Say(" ".join(map(_answer, turn.since_user.results(ASK_CODE))) or SORRY)
     said = turn.user_texts
     if turn.last_role in ("developer", "system") or not said:
         return Say(GREETING)
     text = said[-1]
-    if mentions(text, _BYE):
-        if "end_conversation" in turn.tools:
-            return (Call("end_conversation", {"reason": "The caller said goodbye."}),)
-        return Say(FAREWELL)
+    if mentions(text, BYE):
+        return goodbye(turn, FAREWELL)
     if len(text.split()) <= _SHORT and mentions(text, _THANKS):
         return Say(THANKS)
-    if len(text.split()) <= _SHORT and mentions(text, _HELLO):
+    if len(text.split()) <= _SHORT and mentions(text, HELLO):
         return Say(GREETING)
-    return (Call("ask_code", {"question": text}),)
+    return (Call(ASK_CODE, {"question": text}),)
 
 
-def _answer(result: str) -> str:
-    try:
-        told = json.loads(result)
-    except ValueError:
-        return SORRY
+def _answer(told: Any) -> str:
     answer = told.get("answer") if isinstance(told, dict) else None
     return answer if isinstance(answer, str) and answer else SORRY

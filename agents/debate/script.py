@@ -4,8 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from agents.host import END_CONVERSATION
-from agents.script import BYE, HELLO, Call, Reply, Say, Turn, mentions
+from agents.script import BYE, END_CONVERSATION, HELLO, Call, Reply, Say, Turn, goodbye, mentions
 
 DEBATE = "debate"
 
@@ -67,9 +66,7 @@ def moderator_script(turn: Turn) -> Reply:
 
 def _answer(turn: Turn, text: str, rounds: list[Any]) -> Reply:
     if mentions(text, BYE):
-        if END_CONVERSATION in turn.tools:
-            return (Call(END_CONVERSATION, {"reason": "The caller said goodbye."}),)
-        return Say(FAREWELL)
+        return goodbye(turn, FAREWELL)
     roles = mentions(text, _ROLES)
     if roles:
         return Say(_quoted(rounds[-1], roles) if rounds else NOTHING_YET)

@@ -2,8 +2,18 @@
 
 from dataclasses import dataclass
 
-from agents.host import END_CONVERSATION
-from agents.script import BYE, HELLO, Call, Reply, Say, Turn, mentions, text_of
+from agents.script import (
+    BYE,
+    END_CONVERSATION,
+    HELLO,
+    Call,
+    Reply,
+    Say,
+    Turn,
+    goodbye,
+    mentions,
+    text_of,
+)
 
 TO_SUPPORT = "transfer_to_support"
 TO_GREETER = "transfer_to_greeter"
@@ -23,7 +33,7 @@ PHRASES = (
     "how long is the warranty",
     "can i return the boots",
     "can you repair it",
-    "back to the greeter please",
+    "back to reception please",
     "thank you",
     "thank you goodbye",
     "goodbye",
@@ -155,10 +165,10 @@ def _said_by_tool(turn: Turn, transfer: str, announcement: str) -> Say | None:
 
 def _greeter_answer(turn: Turn, text: str) -> Reply:
     if mentions(text, BYE):
-        return _goodbye(turn)
+        return goodbye(turn, FAREWELL)
     if mentions(text, _WANTS_SUPPORT) and TO_SUPPORT in turn.tools:
         return (Call(TO_SUPPORT, {"reason": f"The caller said: {text}"}),)
-    if mentions(text, (*HELLO, "greeter")):
+    if mentions(text, (*HELLO, "greeter", "reception")):
         return Say(GREETING)
     about = _greeter_facts(text)
     if about is None and mentions(text, _THANKS):
@@ -168,7 +178,7 @@ def _greeter_answer(turn: Turn, text: str) -> Reply:
 
 def _support_answer(turn: Turn, text: str) -> Reply:
     if mentions(text, BYE):
-        return _goodbye(turn)
+        return goodbye(turn, FAREWELL)
     if mentions(text, _WANTS_GREETER) and TO_GREETER in turn.tools:
         return (Call(TO_GREETER, {"reason": f"The caller said: {text}"}),)
     product = _product_in([text, *(reversed(turn.user_texts) if _breaks(text) else ())])
@@ -178,12 +188,6 @@ def _support_answer(turn: Turn, text: str) -> Reply:
     if about is None and mentions(text, _THANKS):
         return Say(THANKS)
     return Say(about or LOST_SUPPORT)
-
-
-def _goodbye(turn: Turn) -> Reply:
-    if END_CONVERSATION in turn.tools:
-        return (Call(END_CONVERSATION, {"reason": "The caller said goodbye."}),)
-    return Say(FAREWELL)
 
 
 def _greeter_facts(text: str) -> str | None:

@@ -18,6 +18,7 @@ class Held:
         request: The request, without the deadline in its payload.
         deadline: When the answer must be there.
         begun: Whether a handler has it, as opposed to waiting for the one before.
+        given_up: Whether the job is over without an answer, and what it left is being cleaned up.
         answered: Set once somebody has been answered.
         limit: Ends the handler at the deadline.
     """
@@ -26,6 +27,7 @@ class Held:
     request: BusJobRequestMessage
     deadline: Deadline
     begun: bool = False
+    given_up: bool = False
     answered: asyncio.Event = field(default_factory=asyncio.Event)
     limit: asyncio.Timeout | None = None
 

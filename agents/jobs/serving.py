@@ -21,6 +21,7 @@ from pipecat.bus.messages import (
     BusMessage,
 )
 from pipecat.pipeline.job_context import JobStatus
+from pipecat.workers.base_worker import BaseWorker
 
 from agents.jobs.asking import TOO_LATE, Asking
 from agents.jobs.deadline import LONGEST_S, Deadline, unstamped
@@ -29,6 +30,7 @@ from agents.jobs.scope import SCOPE, Held, Scope, scope_of
 # What whoever asked is told. Never the text of an exception, which may hold anything.
 FAILED = "the job failed"
 NOT_NOW = "the task cannot be reached"
+NO_HANDLER = "the task does no such job"
 
 # A handler that is cancelled closes what it has open; one that takes longer is left behind.
 CLEAN_UP_TIMEOUT_S = 5.0
@@ -185,6 +187,9 @@ class Jobs(Asking):
         if deadline is not None and deadline.passed:
             await self._refuse(message, TOO_LATE)
             return
+        if not self._does(message.job_name):
+            await self._refuse(message, NO_HANDLER)
+            return
         if message.job_id in self._held:
             logger.warning(f"{self}: asked twice for one job; the first one goes on")
             return
@@ -196,6 +201,13 @@ class Jobs(Asking):
             await super()._handle_job_request(request)
         finally:
             SCOPE.reset(token)
+
+    def _does(self, job_name: str | None) -> bool:
+        """Tell whether anybody here would do a job; Pipecat's own handler does nothing."""
+        if job_name in self._job_handlers or self._event_handlers["on_job_request"].handlers:
+            return True
+        default: object = getattr(self.on_job_request, "__func__", None)
+        return default is not BaseWorker.on_job_request
 
     async def _refuse(self, message: BusJobRequestMessage, why: str) -> None:
         await self.send_bus_message(
@@ -213,9 +225,10 @@ class Jobs(Asking):
     ) -> None:
         if lock is None and getattr(handler, "job_sequential", False):
             lock = self._job_locks.setdefault(_DEFAULT, asyncio.Lock())
-        held = self._held[job_id]
+        held = self._held.get(job_id)
         try:
-            await self._work(held, handler, lock)
+            if held is not None:  # else it was answered before it began
+                await self._work(held, handler, lock)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or task.cancelling():
@@ -256,6 +269,8 @@ class Jobs(Asking):
 
     async def _cancel_job(self, held: Held, reason: str | None) -> None:
         job_id = held.request.job_id
+        if held.given_up:
+            return  # the deadline was faster, and its clean-up is at work
         task = self._job_handler_tasks.get(job_id)
         if task is not None:
             await self.cancel_task(task, timeout=CLEAN_UP_TIMEOUT_S)
@@ -266,6 +281,7 @@ class Jobs(Asking):
     async def _give_up(self, held: Held, reason: str | None) -> None:
         """Cancel what a job asked of others, and let the recipe clean up."""
         request = held.request
+        held.given_up = True
         cancel = BusJobCancelMessage(
             source=request.source, target=self.name, job_id=request.job_id, reason=reason
         )

@@ -5,8 +5,18 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from agents.host import END_CONVERSATION
-from agents.script import BYE, HELLO, Call, Reply, Say, Turn, mentions, words_of
+from agents.script import (
+    BYE,
+    END_CONVERSATION,
+    HELLO,
+    Call,
+    Reply,
+    Say,
+    Turn,
+    goodbye,
+    mentions,
+    words_of,
+)
 
 ASK_CONTROLLER = "ask_controller"
 
@@ -75,9 +85,7 @@ def voice_script(turn: Turn) -> Reply:
         return Say(GREETING)
     text = turn.user_texts[-1]
     if mentions(text, BYE):
-        if END_CONVERSATION in turn.tools:
-            return (Call(END_CONVERSATION, {"reason": "The caller said goodbye."}),)
-        return Say(FAREWELL)
+        return goodbye(turn, FAREWELL)
     questions = [part for part in re.split(r"\band\b", text) if mentions(part, _ABOUT_IT)]
     if questions and ASK_CONTROLLER in turn.tools:
         return [Call(ASK_CONTROLLER, {"question": part.strip()}) for part in questions]

@@ -13,7 +13,10 @@ app.add_typer(bench)
 
 AssistantOption = Annotated[
     str | None,
-    typer.Option(help="An assistant in this process, or the one to ask for at the URL."),
+    typer.Option(
+        help="An assistant in this process, for example debate, or the one to ask for at the URL. "
+        "A name that nobody has lists those of this process."
+    ),
 ]
 RemoteOption = Annotated[
     str | None, typer.Option(help="A session server, for example ws://localhost:8765/ws.")

@@ -2,11 +2,20 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agents import Call, Recipe, Reply, Script, Turn
+from agents.acme import INSTRUCTION as ACME_INSTRUCTION
+from agents.acme import acme
+from agents.acme import script as acme_lines
+from agents.code import INSTRUCTION as CODE_INSTRUCTION
+from agents.code import code
+from agents.code import voice_script as code_lines
+from agents.code.driver import INSTRUCTION as READER_INSTRUCTION
+from agents.code.script import reader_script
 from agents.debate import INSTRUCTION as MODERATOR_INSTRUCTION
 from agents.debate import ROLE_INSTRUCTION, ROLES, debate
 from agents.debate import script as debate_lines
@@ -23,7 +32,12 @@ from tests.agents.talking import Placement, Talk, placed, talking
 from tests.emulators import openai
 from tests.emulators.openai import OpenAIEmulator
 
+ROOT = Path(__file__).parents[2]
+
 CAST: dict[str, Script] = {
+    ACME_INSTRUCTION: acme_lines.assistant_script,
+    CODE_INSTRUCTION: code_lines.assistant_script,
+    READER_INSTRUCTION: reader_script,
     GREETER_INSTRUCTION: handoff_lines.greeter_script,
     SUPPORT_INSTRUCTION: handoff_lines.support_script,
     MODERATOR_INSTRUCTION: debate_lines.moderator_script,
@@ -34,6 +48,13 @@ CAST: dict[str, Script] = {
         for role, task in ROLES.items()
     },
 }
+
+
+@pytest.fixture(autouse=True)
+def this_repository(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the code assistant reads."""
+    monkeypatch.setenv("PROJECT_PATH", str(ROOT))
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
 
 
 class Cast:
@@ -71,6 +92,8 @@ async def talking_to(
 
 
 ORDINARY = {
+    "acme": (acme, "how much is the tornado kit", "costs $199"),
+    "code": (code, "what does the main module do", "The main module is app/cli/__init__.py"),
     "handoff": (handoff, "how much is the tornado kit", "costs $199"),
     "handoff-voices": (handoff_voices, "how much is the tornado kit", "costs $199"),
     "debate": (debate, "debate whether tea is better", "The analyst says: On tea is better"),
@@ -109,8 +132,9 @@ async def test_the_conversation_is_handed_over_and_back_on_a_hosted_model() -> N
 TWO_TRANSFERS = [Call(handoff_lines.TO_SUPPORT, {"reason": reason}) for reason in ("One.", "Two.")]
 
 
-async def test_two_transfers_at_once_are_one() -> None:
-    async with talking_to(handoff, {"twice": TWO_TRANSFERS}) as (talk, _):
+@pytest.mark.parametrize("recipe", [handoff, handoff_voices], ids=["handoff", "with voices"])
+async def test_two_transfers_at_once_are_one(recipe: Recipe) -> None:
+    async with talking_to(recipe, {"twice": TWO_TRANSFERS}) as (talk, _):
         await talk.hear("this is the greeter")
         await talk.ask("twice", handoff_lines.TRANSFER_TO_SUPPORT)
         await talk.hear(handoff_lines.SUPPORT_HERE)
@@ -118,9 +142,23 @@ async def test_two_transfers_at_once_are_one() -> None:
         await talk.ask("goodbye", handoff_lines.FAREWELL)
 
 
-async def test_a_model_that_fails_to_announce_a_transfer_is_apologised_for_and_transfers() -> None:
+async def test_two_goodbyes_at_once_are_one() -> None:
+    bye = Call("end_conversation", {"reason": "The caller said goodbye."})
+    async with talking_to(acme, {"thanks for everything": [bye, bye]}) as (talk, _):
+        await talk.hear("welcome to Acme")
+        await talk.ask("thanks for everything", acme_lines.FAREWELL)
+    assert talk.tools_called == ["end_conversation"] * 2
+    assert talk.said.count(acme_lines.FAREWELL) == 1
+    assert talk.result is not None
+    assert talk.result.ended_by_assistant
+
+
+@pytest.mark.parametrize("recipe", [handoff, handoff_voices], ids=["handoff", "with voices"])
+async def test_a_model_that_fails_to_announce_a_transfer_is_apologised_for_and_transfers(
+    recipe: Recipe,
+) -> None:
     calls = {"[429] support": [Call(handoff_lines.TO_SUPPORT, {"reason": "Fire."})]}
-    async with talking_to(handoff, calls) as (talk, model):
+    async with talking_to(recipe, calls) as (talk, model):
         await talk.hear("this is the greeter")
         model.spare = 1
         await talk.ask("[429] support", APOLOGY)
@@ -164,3 +202,37 @@ async def test_a_controller_whose_model_fails_is_heard_to_apologise(trouble: str
         await talk.hear(sensor_lines.GREETING)
         await talk.ask("now", APOLOGY)
         await talk.ask("what is the target", "the target is 21.0")
+
+
+TWO_QUESTIONS = [
+    Call("ask_code", {"question": question})
+    for question in ("what does the main module do", "what dependencies are there")
+]
+
+
+async def test_two_questions_about_a_project_at_once_are_both_answered() -> None:
+    async with talking_to(code, {"both": TWO_QUESTIONS}) as (talk, _):
+        await talk.hear(code_lines.GREETING)
+        await talk.say("both")
+        await talk.hear("The main module is app/cli/__init__.py")
+        await talk.hear("pyproject.toml names")
+    assert talk.tools_called == ["ask_code"] * 2
+
+
+@pytest.mark.parametrize(
+    ("trouble", "heard"),
+    [
+        ("[429]", code_lines.SORRY),
+        ("[500]", code_lines.SORRY),
+        ("[break]", code_lines.SORRY),
+        ("[hang]", code_lines.SORRY),
+        ("[refuse]", "I cannot help with that."),
+    ],
+)
+async def test_a_reader_whose_model_fails_is_heard_to_be_sorry(trouble: str, heard: str) -> None:
+    calls = {"now": [Call("ask_code", {"question": f"{trouble} what dependencies are there"})]}
+    async with talking_to(code, calls) as (talk, _):
+        await talk.hear(code_lines.GREETING)
+        await talk.ask("now", heard)
+        await talk.ask("what dependencies are there", "pyproject.toml names")
+    assert talk.problems == []

@@ -4,10 +4,21 @@ import asyncio
 from typing import Any
 
 import pytest
+from loguru import logger
 from pipecat.bus.messages import BusJobCancelMessage, BusJobRequestMessage
-from pipecat.pipeline.job_context import JobError, JobGroupError, JobGroupParams, JobParams
+from pipecat.pipeline.job_context import (
+    JobError,
+    JobGroupError,
+    JobGroupParams,
+    JobParams,
+    JobStatus,
+)
+from pipecat.pipeline.job_decorator import job
+from pipecat.workers.base_worker import BaseWorker
 
-from agents.jobs.serving import FAILED, NOT_NOW
+from agents.jobs import REMAINING_S, Jobs
+from agents.jobs.asking import TOO_LATE
+from agents.jobs.serving import FAILED, NO_HANDLER, NOT_NOW
 from tests.agents.placements import PLACEMENTS, Asker, Doer, hold, placed
 from tests.proxy.conversation import within
 
@@ -181,10 +192,41 @@ async def test_an_inactive_worker_fails_at_once(placement: str) -> None:
         assert idle.begun.empty()
 
 
-async def test_a_worker_that_has_handed_over_still_hears_of_its_jobs() -> None:
+class Specialist(Jobs):
+    """Does one thing only."""
+
+    @job(name="fold")
+    async def on_fold(self, message: BusJobRequestMessage) -> None:
+        await self.send_job_response(message.job_id, {"folded": True})
+
+
+@pytest.mark.parametrize("name", ["iron", None])
+async def test_a_job_that_the_worker_does_not_do_fails_at_once(
+    placement: str, name: str | None
+) -> None:
+    async with placed(placement, Asker(), Specialist("doer")) as place:
+        with pytest.raises(JobError):
+            await within(_ask(place.asker, place.name("doer"), JobParams(name=name, timeout=3600)))
+        assert await within(place.asker.told.get()) == ("failed", {"error": NO_HANDLER})
+        await _ask(place.asker, place.name("doer"), JobParams(name="fold"))
+
+
+async def test_an_event_handler_does_jobs_too(placement: str) -> None:
+    worker = Jobs("doer")
+
+    async def on_job_request(worker: Jobs, message: BusJobRequestMessage) -> None:
+        await worker.send_job_response(message.job_id, {"n": 1})
+
+    worker.add_event_handler("on_job_request", on_job_request)
+    async with placed(placement, Asker(), worker) as place:
+        await _ask(place.asker, place.name("doer"), JobParams())
+        assert await within(place.asker.told.get()) == ("completed", {"n": 1})
+
+
+async def test_a_worker_that_has_handed_over_still_hears_of_its_jobs(placement: str) -> None:
     doer = Doer(handle=hold)
-    async with placed(PLACEMENTS[0], Asker(), doer) as place:
-        await place.asker.request_job("doer")
+    async with placed(placement, Asker(), doer) as place:
+        await place.asker.request_job(place.name("doer"))
         await within(doer.begun.get())
         await place.asker.deactivate_worker("asker")
         doer.go.set()
@@ -194,3 +236,57 @@ async def test_a_worker_that_has_handed_over_still_hears_of_its_jobs() -> None:
 async def _ask(asker: Any, name: str, params: JobParams) -> None:
     async with asker.job(name, params=params):
         pass
+
+
+class Tidy(Doer):
+    """Takes its time to clean up."""
+
+    def __init__(self) -> None:
+        super().__init__(handle=hold)
+        self.tidying = asyncio.Event()
+        self.tidied = asyncio.Event()
+        self.may_finish = asyncio.Event()
+
+    async def on_job_cancelled(self, message: BusJobCancelMessage) -> None:
+        await super().on_job_cancelled(message)
+        self.tidying.set()
+        await self.may_finish.wait()
+        self.tidied.set()
+
+
+async def test_a_cancellation_that_comes_behind_the_deadline_does_not_clean_up_again() -> None:
+    asker, tidy = Asker(), Tidy()
+    async with placed(PLACEMENTS[0], asker, tidy):
+        # Nothing but the worker's own deadline ends the first.
+        request = BusJobRequestMessage(
+            source="asker", target="doer", job_id="1", payload={REMAINING_S: 0.1}
+        )
+        await BaseWorker.send_bus_message(asker, request)
+        await within(tidy.begun.get())
+        await within(tidy.tidying.wait())
+        await asker.send_bus_message(BusJobCancelMessage(source="asker", target="doer", job_id="1"))
+        # Messages come in order.
+        await asker.request_job("doer")
+        await within(tidy.begun.get())
+        tidy.may_finish.set()
+        await within(tidy.tidied.wait())
+        assert await within(asker.told.get()) == ("failed", {"error": TOO_LATE})
+        assert tidy.cancelled.get_nowait() == TOO_LATE
+        assert tidy.cancelled.empty()
+
+
+async def test_a_job_that_comes_as_the_worker_stops_is_answered_and_nothing_fails() -> None:
+    asker, doer = Asker(), Doer(handle=hold)
+    lines: list[str] = []
+    sink = logger.add(lines.append, level="WARNING", format="{message}")
+    try:
+        async with placed(PLACEMENTS[0], asker, doer):
+            request = BusJobRequestMessage(source="asker", target="doer", job_id="1")
+            await doer.on_bus_message(request)
+            await doer._answer("1", JobStatus.CANCELLED)
+            assert await within(asker.told.get()) == ("cancelled", None)
+            await doer.stop()
+            assert doer.begun.empty()
+    finally:
+        logger.remove(sink)
+    assert lines == []

@@ -109,14 +109,14 @@ async def test_what_a_handler_only_requested_is_cancelled_with_its_job(placement
         assert await within(leaf.cancelled.get()) == "enough"
 
 
-async def test_what_a_handler_requested_goes_on_once_its_job_is_done() -> None:
+async def test_what_a_handler_requested_goes_on_once_its_job_is_done(placement: str) -> None:
     async def request_on(doer: Doer, message: BusJobRequestMessage) -> None:
         await doer.request_job("leaf")
         await doer.send_job_response(message.job_id, {"requested": True})
 
     middle, leaf = Doer("middle", request_on), Doer("leaf", hold)
-    async with placed(IN_PROCESS, Asker(), middle, leaf) as place:
-        assert await ask(place.asker, "middle") == {"requested": True}
+    async with placed(placement, Asker(), middle, hidden=[leaf]) as place:
+        assert await ask(place.asker, place.name("middle")) == {"requested": True}
         leaf.go.set()
         await within(leaf.begun.get())
         assert leaf.cancelled.empty()
@@ -186,18 +186,18 @@ async def test_a_job_that_nobody_answers_fails_at_its_deadline() -> None:
         assert await doer.cancelled.get() == TOO_LATE
 
 
-async def test_a_queued_job_whose_deadline_passes_never_begins() -> None:
+async def test_a_queued_job_whose_deadline_passes_never_begins(placement: str) -> None:
     class OneAtATime(Doer):
         @sequential
         async def on_job_request(self, message: BusJobRequestMessage) -> None:
             await super().on_job_request(message)
 
     doer = OneAtATime(handle=hold)
-    async with placed(IN_PROCESS, Asker(), doer) as place:
-        first = asyncio.create_task(ask(place.asker, "doer"))
+    async with placed(placement, Asker(), doer) as place:
+        first = asyncio.create_task(ask(place.asker, place.name("doer")))
         await within(doer.begun.get())
         with pytest.raises(JobError):
-            await within(ask(place.asker, "doer", 0.1))
+            await within(ask(place.asker, place.name("doer"), 0.1))
         doer.go.set()
         assert await within(first) == {"from": "doer"}
         assert doer.begun.empty()

@@ -9,7 +9,7 @@ from pipecat.pipeline.job_context import JobError, JobParams
 from pipecat.workers.base_worker import BaseWorker
 
 from agents.jobs import Jobs
-from tests.agents.placements import Asker, Doer, hold, running
+from tests.agents.placements import PLACEMENTS, Asker, Doer, hold, placed, running
 from tests.proxy.conversation import Echo, within
 
 RELIED_ON = {
@@ -33,7 +33,8 @@ def test_what_is_extended_is_still_there(name: str) -> None:
 def test_a_task_has_what_jobs_keep_in_it() -> None:
     task = Jobs("task")
     assert (task.active_jobs, task.job_groups) == ({}, {})
-    assert (task._job_handler_tasks, task._job_locks) == ({}, {})
+    assert (task._job_handler_tasks, task._job_locks, task._job_handlers) == ({}, {}, {})
+    assert task._event_handlers["on_job_request"].handlers == []
 
 
 async def test_a_plain_task_is_asked_and_finds_one_key_more() -> None:
@@ -45,19 +46,20 @@ async def test_a_plain_task_is_asked_and_finds_one_key_more() -> None:
         assert t.response["echo"].keys() == {"n", "trunkline.remaining_s"}
 
 
-async def test_a_plain_task_asks_ours() -> None:
-    asker = BaseWorker("plain")
-    async with running(asker, Doer()):
-        async with asker.job("doer", params=JobParams(timeout=20)) as t:
+@pytest.mark.parametrize("placement", PLACEMENTS)
+async def test_a_plain_task_asks_ours(placement: str) -> None:
+    async with placed(placement, BaseWorker("plain"), Doer()) as place:
+        async with place.asker.job(place.name("doer"), params=JobParams(timeout=20)) as t:
             pass
         assert t.response == {"from": "doer"}
 
 
-async def test_a_plain_task_that_gives_up_cancels_ours() -> None:
-    asker, doer = BaseWorker("plain"), Doer(handle=hold)
-    async with running(asker, doer):
+@pytest.mark.parametrize("placement", PLACEMENTS)
+async def test_a_plain_task_that_gives_up_cancels_ours(placement: str) -> None:
+    doer = Doer(handle=hold)
+    async with placed(placement, BaseWorker("plain"), doer) as place:
         with pytest.raises(JobError, match="timeout"):
-            async with asker.job("doer", params=JobParams(timeout=0.1)):
+            async with place.asker.job(place.name("doer"), params=JobParams(timeout=0.1)):
                 pass
         assert await within(doer.cancelled.get()) == "timeout"
 

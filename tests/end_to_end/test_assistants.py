@@ -232,7 +232,7 @@ def call_to_acme() -> SpokenCall:
 def call_to_handoff() -> SpokenCall:
     return SpokenCall(
         handoff,
-        ("my rocket boots are broken", "back to the greeter please", "thank you goodbye"),
+        ("my rocket boots are broken", "back to reception please", "thank you goodbye"),
         (handoff_lines.TRANSFER_TO_SUPPORT, handoff_lines.TRANSFER_TO_GREETER, "Goodbye"),
     )
 

@@ -1,7 +1,10 @@
 import math
+from pathlib import Path
 
 import pytest
+from pocketsphinx import get_model_path
 
+from agents import discover
 from app.embedded.language_model import TrigramModel
 
 SENTENCES = ("how much are the boots", "how much is the paint", "goodbye", "how fast are the boots")
@@ -46,3 +49,11 @@ def test_the_arpa_file_counts_what_it_lists(model: TrigramModel) -> None:
 def test_no_sentences_are_an_error() -> None:
     with pytest.raises(ValueError, match="at least one sentence"):
         TrigramModel([])
+
+
+@pytest.mark.parametrize("name", discover())
+def test_every_word_that_callers_say_is_one_that_the_recogniser_knows(name: str) -> None:
+    dictionary = Path(get_model_path("en-us/cmudict-en-us.dict")).read_text()
+    known = {line.partition(" ")[0] for line in dictionary.splitlines()}
+    words = {word for phrase in discover()[name].phrases for word in phrase.split()}
+    assert words - known == set()

@@ -32,6 +32,7 @@ from pipecat.workers.runner import WorkerRunner
 
 import app.demo
 from agents.acme.script import PHRASES
+from app.caller.main_task import SETUP_TIMEOUT_S
 from app.embedded.language_model import TrigramModel
 from app.embedded.sphinx_stt import SphinxSTTService
 from app.embedded.sphinx_worker import SAMPLE_RATE_HZ, Ears, run
@@ -70,6 +71,7 @@ class Running:
             Pipeline([service, self.collector]),
             params=PipelineParams(audio_in_sample_rate=16000, audio_out_sample_rate=24000),
             idle_timeout_secs=None,
+            setup_timeout_secs=SETUP_TIMEOUT_S,
         )
 
     async def __aenter__(self) -> "Running":
