@@ -17,12 +17,13 @@ import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from loguru import logger
 
 from app.failures import failure_of
 from app.foreign import plain
+from app.log_json import Fields, as_json
 from app.log_words import words_of
 
 if TYPE_CHECKING:
@@ -39,12 +40,18 @@ _FORMAT = (
 _LEVELS = frozenset({"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"})
 
 
-def configure_logs(level: str = "INFO", *, assistant_modules: Sequence[str] = ()) -> None:
+def configure_logs(
+    level: str = "INFO",
+    *,
+    assistant_modules: Sequence[str] = (),
+    log_format: Literal["human", "json"] = "human",
+) -> None:
     """Send the logs of this process to standard error.
 
     Args:
         level: The least important messages to show.
         assistant_modules: Modules with assistants, which log as ours do.
+        log_format: Words for people, or a JSON object a line.
     """
     trusted = (*OURS, *assistant_modules)
 
@@ -58,7 +65,12 @@ def configure_logs(level: str = "INFO", *, assistant_modules: Sequence[str] = ()
     logger.enable("")
     logger.configure(patcher=prepare)
     logger.add(
-        sys.stderr, level=level, format=_FORMAT, filter=wanted, diagnose=False, backtrace=False
+        sys.stderr,
+        level=level,
+        format=as_json if log_format == "json" else _FORMAT,
+        filter=wanted,
+        diagnose=False,
+        backtrace=False,
     )
     logging.basicConfig(handlers=[_ToLoguru()], level=logging.WARNING, force=True)
 
@@ -130,6 +142,7 @@ def _prepare(record: "Record", trusted: Sequence[str]) -> None:
     extra: dict[str, Any] = record["extra"]
     session = extra.get("session", "")
     extra["session"] = f"[{plain(session)}] " if session else ""
+    extra["fields"] = fields = Fields(f"{record['name']}:{record['line']}", plain(session))
     origin = extra.get("origin")
     if not isinstance(origin, _Origin) and not _is_of(record["name"], trusted):
         module, path = record["name"] or "", record["file"].path
@@ -138,9 +151,15 @@ def _prepare(record: "Record", trusted: Sequence[str]) -> None:
     extra["theirs"] = isinstance(origin, _Origin)
     extra["where"] = ""
     if isinstance(origin, _Origin):
-        extra["where"] = f"{plain(origin.where)}: "
+        fields.logger = plain(origin.where)
+        extra["where"] = f"{fields.logger}: "
         record["message"] = origin.words
+    message, failure = record["message"], None
     failed, record["exception"] = record["exception"], None
     if failed is not None and failed.value is not None:
-        record["message"] += f": {failure_of(failed.value)}"
+        failure = failure_of(failed.value)
+        record["message"] += f": {failure}"
     record["message"] = plain(record["message"])
+    fields.message, fields.error = plain(message), failure and plain(failure)
+    trace_id = extra.get("trace_id")
+    fields.trace_id = plain(trace_id) if isinstance(trace_id, str) else None

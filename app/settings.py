@@ -90,7 +90,10 @@ class Settings(ServerSettings):
             pause in it, before the caller hears an apology.
         start_timeout_s: How long an assistant may take to be built and to start.
         drain_timeout_s: How long sessions may take to end when the server stops.
+        stall_timeout_s: How long the event loop may stand still before the server says that it is
+            not ready, until it has been punctual for a while.
         log_level: The least important messages that are logged.
+        log_format: What a line of the log is: words for people, or a JSON object.
     """
 
     model_config = SettingsConfigDict(
@@ -141,7 +144,9 @@ class Settings(ServerSettings):
     llm_timeout_s: float = Field(default=15.0, gt=0)
     start_timeout_s: float = Field(default=20.0, gt=0)
     drain_timeout_s: float = Field(default=8.0, gt=0)
+    stall_timeout_s: float = Field(default=2.0, gt=0, le=600)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["human", "json"] = "human"
 
     @field_validator(
         "tokens", "assistant_modules", "allowed_origins", "other_voices", mode="before"

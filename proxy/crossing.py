@@ -21,7 +21,9 @@ from proxy.dialect import Direction, Event, LineStats, Received, Role
 from proxy.filter import DropReason, Filter
 from proxy.flush import FlushLedger
 from proxy.jobs import UNREACHABLE, JobLedger, failure, failure_instead
+from proxy.outbox import Kind, kind_of
 from proxy.redact import redacted
+from proxy.tap import FrameTap
 
 # Messages of known form that had to be refused. An honest peer of another version may send a few
 # at a time; more than this is an attack or a loop.
@@ -70,13 +72,20 @@ class Crossing:
         stats: What crossed and what did not.
     """
 
-    def __init__(self, role: Role, filter_: Filter, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        role: Role,
+        filter_: Filter,
+        clock: Callable[[], float],
+        tap: FrameTap | None = None,
+    ) -> None:
         """Begin with nothing crossed.
 
         Args:
             role: Which end this is.
             filter_: What may cross.
             clock: Gives the time in seconds.
+            tap: Looks at frames that cross.
         """
         self.role = role
         self.filter = filter_
@@ -84,6 +93,7 @@ class Crossing:
         self._flushes = FlushLedger()
         self._jobs = JobLedger()
         self._clock = clock
+        self._tap = tap
         self._refusals = 0.0
         self._refused_at = clock()
         self._warned = False
@@ -96,7 +106,7 @@ class Crossing:
         """
         reason = self.filter.outbound(message)
         if reason is not None:
-            self.stats.dropped(_OUT, reason)
+            self.stats.dropped(_OUT, reason, kind_of(message))
             return None
         if isinstance(message, BusFrameMessage):
             return self._frame_leaving(message)
@@ -116,6 +126,8 @@ class Crossing:
             if last_leg is not None:
                 return Arrived(replies=[self._probe(message, last_leg)])
             self._flushes.returning(message.frame)
+        elif self._tap is not None and type(message.frame) in self._tap.arriving:
+            self._tap.arrived(message)
         return Arrived(verdict.messages)
 
     def instead_of(self, message: BusMessage) -> BusMessage | None:
@@ -141,16 +153,17 @@ class Crossing:
         self._jobs.arriving(answer)
         return [answer]
 
-    def refuse(self, reason: DropReason) -> bool:
+    def refuse(self, reason: DropReason, kind: Kind | None = None) -> bool:
         """Count a message of the other end that had to be refused.
 
         Args:
             reason: Why.
+            kind: Its kind, where it could be read.
 
         Returns:
             False if there were too many.
         """
-        self.stats.dropped(_IN, reason)
+        self.stats.dropped(_IN, reason, kind)
         if not self._warned:
             self._warned = True
             logger.warning(f"Refused a message of the other end ({reason}); counting from here on")
@@ -177,6 +190,8 @@ class Crossing:
             if last and self.role is Role.ASSISTANT:
                 return replace(message, frame=self._flushes.confirm(frame))
             return message
+        if self._tap is not None and type(frame) in self._tap.leaving:
+            self._tap.left(message)
         safe = redacted(frame)
         return message if safe is frame else replace(message, frame=safe)
 
@@ -190,7 +205,7 @@ class Crossing:
 
     def _unwanted(self, message: BusMessage, reason: DropReason) -> Arrived:
         if reason is DropReason.HOME:
-            self.stats.dropped(_IN, reason)
+            self.stats.dropped(_IN, reason, kind_of(message))
             return Arrived()
         if reason is DropReason.TARGET and isinstance(message, BusJobRequestMessage):
             return Arrived(replies=[failure(message, UNREACHABLE)], refused=reason)

@@ -4,7 +4,8 @@ A dialect is one end of a line without any input or output: bytes and bus messag
 and bytes come out. The proxy tasks drive it with a real connection, the tests with none.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum, auto
 from typing import Protocol
@@ -14,6 +15,7 @@ from pipecat.bus.messages import BusMessage
 
 from proxy.close_codes import CloseCode
 from proxy.filter import DropReason
+from proxy.outbox import Kind, Outbox
 
 
 class Role(StrEnum):
@@ -61,29 +63,85 @@ class Direction(StrEnum):
     OUT = "out"
 
 
+@dataclass(slots=True)
+class Tally:
+    """Messages of one kind that crossed one way.
+
+    Attributes:
+        messages: How many.
+        size_bytes: How large they were together.
+    """
+
+    messages: int = 0
+    size_bytes: int = 0
+
+
 @dataclass
 class LineStats:
     """What one end counted.
 
     Attributes:
-        messages: Messages that crossed, by direction.
-        size_bytes: Bytes of those messages, by direction.
-        drops: Messages that did not cross, by direction and reason.
+        tallies: What crossed, by direction and kind.
+        losses: Messages that did not cross, by direction, kind and reason; the kind is None for
+            one that could not be read.
+        outbox: What waits to be written; None before there is a line.
     """
 
-    messages: Counter[Direction] = field(default_factory=Counter)
-    size_bytes: Counter[Direction] = field(default_factory=Counter)
-    drops: Counter[tuple[Direction, DropReason]] = field(default_factory=Counter)
+    tallies: defaultdict[tuple[Direction, Kind], Tally] = field(
+        default_factory=lambda: defaultdict(Tally)
+    )
+    losses: Counter[tuple[Direction, Kind | None, DropReason]] = field(default_factory=Counter)
+    outbox: Outbox | None = None
 
-    def crossed(self, direction: Direction, size_bytes: int) -> None:
+    @property
+    def messages(self) -> Counter[Direction]:
+        """Messages that crossed, by direction."""
+        return self._sum(lambda tally: tally.messages)
+
+    @property
+    def size_bytes(self) -> Counter[Direction]:
+        """Bytes of those messages, by direction."""
+        return self._sum(lambda tally: tally.size_bytes)
+
+    @property
+    def drops(self) -> Counter[tuple[Direction, DropReason]]:
+        """Messages that did not cross, by direction and reason."""
+        drops: Counter[tuple[Direction, DropReason]] = Counter()
+        for (direction, _, reason), count in self.losses.items():
+            drops[direction, reason] += count
+        return drops
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How much waits to be written."""
+        return 0 if self.outbox is None else self.outbox.size_bytes
+
+    def crossed(self, direction: Direction, size_bytes: int, kind: Kind) -> None:
         """Count a message that crossed."""
-        self.messages[direction] += 1
-        self.size_bytes[direction] += size_bytes
+        tally = self.tallies[direction, kind]
+        tally.messages += 1
+        tally.size_bytes += size_bytes
 
-    def dropped(self, direction: Direction, reason: DropReason, count: int = 1) -> None:
+    def dropped(
+        self, direction: Direction, reason: DropReason, kind: Kind | None = None, count: int = 1
+    ) -> None:
         """Count messages that did not cross."""
         if count:
-            self.drops[direction, reason] += count
+            self.losses[direction, kind, reason] += count
+
+    def add(self, other: "LineStats") -> None:
+        """Count what another line counted, which is over."""
+        for key, tally in other.tallies.items():
+            mine = self.tallies[key]
+            mine.messages += tally.messages
+            mine.size_bytes += tally.size_bytes
+        self.losses.update(other.losses)
+
+    def _sum(self, of: Callable[[Tally], int]) -> Counter[Direction]:
+        found: Counter[Direction] = Counter()
+        for (direction, _), tally in self.tallies.items():
+            found[direction] += of(tally)
+        return found
 
 
 @dataclass(slots=True)

@@ -1,5 +1,6 @@
 """What the two ends of a `trunkline.v1` line tell each other before anything else."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from loguru import logger
@@ -10,6 +11,7 @@ from proxy.filter import CALLER_SUFFIX, Filter
 from proxy.outbox import OutboxLimits
 from proxy.pulse import Patience
 from proxy.resume import ResumeKey
+from proxy.tap import FrameTap
 from proxy.wire import VERSION, Hello, Key, Welcome
 
 
@@ -24,6 +26,8 @@ class TrunkOptions:
             The assistant's end decides.
         patience: How long this end waits for the other, and how long it is silent itself.
         outbox: How much may wait to be written.
+        tap: Looks at frames that cross; None for nobody.
+        traceparent: Gives what the caller's hello says of the trace that it is part of.
     """
 
     window_bytes: int = 256 * 1024
@@ -31,6 +35,8 @@ class TrunkOptions:
     resume_window_s: float = 30.0
     patience: Patience = field(default_factory=Patience)
     outbox: OutboxLimits = field(default_factory=OutboxLimits)
+    tap: FrameTap | None = None
+    traceparent: Callable[[], str | None] = lambda: None
 
 
 class Handshake:
@@ -86,6 +92,7 @@ class Handshake:
             session=self._key.session if known else None,
             token=self._key.token if known else None,
             received=received,
+            traceparent=self._options.traceparent(),
         )
 
     def welcome(self, hello: Hello, received: int) -> Welcome:

@@ -9,10 +9,10 @@ bound.
 
 from collections import deque
 from dataclasses import dataclass, field
-from enum import Enum, auto
+from enum import StrEnum
 
 from pipecat.bus.messages import BusFrameMessage, BusMessage, BusSystemMessage
-from pipecat.frames.frames import AudioRawFrame, ImageRawFrame, TTSAudioRawFrame
+from pipecat.frames.frames import AudioRawFrame, Frame, ImageRawFrame, TTSAudioRawFrame
 
 _MEDIA = (AudioRawFrame, ImageRawFrame)
 
@@ -20,23 +20,34 @@ _MEDIA = (AudioRawFrame, ImageRawFrame)
 SPARE_PLACES = 64
 
 
-class Kind(Enum):
+class Kind(StrEnum):
     """What becomes of a message when the line is too slow for it."""
 
-    SYSTEM = auto()  # goes ahead of everything else
-    DATA = auto()  # kept, in order
-    FRAME = auto()  # kept, in order; may be given up while there is no connection
-    SPEECH = auto()  # the same, and dropped as soon as it was interrupted
-    MEDIA = auto()  # dropped, oldest first
+    SYSTEM = "system"  # goes ahead of everything else
+    DATA = "data"  # kept, in order
+    FRAME = "frame"  # kept, in order; may be given up while there is no connection
+    SPEECH = "speech"  # the same, and dropped as soon as it was interrupted
+    MEDIA = "media"  # dropped, oldest first
+
+
+_KINDS: dict[type[Frame], Kind] = {}
 
 
 def kind_of(message: BusMessage) -> Kind:
     """Tell what becomes of a message when the line is too slow for it."""
     if isinstance(message, BusFrameMessage):
-        if isinstance(message.frame, TTSAudioRawFrame):
-            return Kind.SPEECH
-        return Kind.MEDIA if isinstance(message.frame, _MEDIA) else Kind.FRAME
+        frame = type(message.frame)
+        return _KINDS.get(frame) or kind_of_frame(frame)
     return Kind.SYSTEM if isinstance(message, BusSystemMessage) else Kind.DATA
+
+
+def kind_of_frame(frame: type[Frame]) -> Kind:
+    """Tell the same of a frame by its type."""
+    kind = _KINDS.get(frame)
+    if kind is None:
+        media = Kind.SPEECH if issubclass(frame, TTSAudioRawFrame) else Kind.MEDIA
+        kind = _KINDS[frame] = media if issubclass(frame, _MEDIA) else Kind.FRAME
+    return kind
 
 
 @dataclass(frozen=True)

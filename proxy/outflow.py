@@ -42,11 +42,11 @@ class Outflow:
             data = self._carrier.write(message)
         except CodecError as error:
             logger.error(f"A message cannot cross: {error}")
-            self._stats.dropped(_OUT, DropReason.CODEC)
+            self._stats.dropped(_OUT, DropReason.CODEC, kind_of(message))
             return False
         if len(data) > self.max_message_bytes:
             logger.error(f"A message of {len(data)} bytes cannot cross")
-            self._stats.dropped(_OUT, DropReason.TOO_BIG)
+            self._stats.dropped(_OUT, DropReason.TOO_BIG, kind_of(message))
             self._carrier.codec.forget_context()
             return False
         if isinstance(message, BusFrameMessage):
@@ -64,7 +64,8 @@ class Outflow:
         outbox = self._sender.outbox
         dropped_before = outbox.dropped_media
         self._sender.put(data, kind)
-        self._stats.dropped(_OUT, DropReason.SLOW, outbox.dropped_media - dropped_before)
+        lost = outbox.dropped_media - dropped_before
+        self._stats.dropped(_OUT, DropReason.SLOW, Kind.MEDIA, lost)
 
     def write_whole(self) -> None:
         """Write the last conversation again, whole."""
@@ -76,7 +77,7 @@ class Outflow:
         """Give up frames until what waits is within its bound; tell how many."""
         lost = self._sender.outbox.give_up_frames()
         self._carrier.codec.forget_context()
-        self._stats.dropped(_OUT, DropReason.LOST, lost)
+        self._stats.dropped(_OUT, DropReason.LOST, Kind.FRAME, lost)
         return lost
 
     def clear(self) -> None:
@@ -89,4 +90,5 @@ class Outflow:
         if isinstance(message.frame, LLMContextFrame):
             self._last_context = message
         elif isinstance(message.frame, InterruptionFrame):
-            self._stats.dropped(_OUT, DropReason.STALE, self._sender.outbox.drop_media())
+            dropped = self._sender.outbox.drop_media()
+            self._stats.dropped(_OUT, DropReason.STALE, Kind.SPEECH, dropped)

@@ -35,7 +35,7 @@ from proxy.dialect import (
 from proxy.errors import CodecError, UnknownTypeError
 from proxy.filter import DropReason, Filter
 from proxy.handshake import Handshake, TrunkOptions
-from proxy.outbox import Kind
+from proxy.outbox import Kind, kind_of
 from proxy.outflow import Outflow
 from proxy.pulse import Pulse
 from proxy.sequence import ACK_BYTES, Receiver, Sender, SequenceError
@@ -92,16 +92,17 @@ class TrunkLine:
             codec: How messages are written; over the process's own table by default.
             clock: Gives the time in seconds.
         """
-        self._crossing = Crossing(role, filter_, clock)
+        self._options = options or TrunkOptions()
+        self._crossing = Crossing(role, filter_, clock, self._options.tap)
         self.filter = filter_
         self.stats = self._crossing.stats
         self.state = LineState.CONNECTING
         self.ended = False
-        self._options = options or TrunkOptions()
         self._carrier = Carrier(codec or TrunkCodec(), filter_)
         self._clock = clock
         self._pulse = Pulse(self._options.patience, clock)
         self._sender = Sender(self._options.outbox)
+        self.stats.outbox = self._sender.outbox
         self._receiver = Receiver(self._options.window_bytes, self._options.max_message_bytes)
         self._control: deque[bytes] = deque()
         self._handshake = Handshake(session, filter_, self._carrier, self._options)
@@ -281,9 +282,10 @@ class TrunkLine:
         arrived = self._crossing.arriving(message)
         for reply in arrived.replies:
             self._outflow.write(reply)
+        kind = kind_of(message)
         if arrived.refused is not None:
-            return self._refuse(arrived.refused)
-        self.stats.crossed(_IN, size_bytes)
+            return self._refuse(arrived.refused, kind)
+        self.stats.crossed(_IN, size_bytes, kind)
         return arrived.events(size_bytes, weight_bytes) or self._overflow()
 
     def _resend(self) -> list[Event]:
@@ -333,7 +335,7 @@ class TrunkLine:
         sent = self._sender.sent
         data = self._sender.next()
         if data is not None and self._sender.sent != sent:
-            self.stats.crossed(_OUT, len(data))
+            self.stats.crossed(_OUT, len(data), self._sender.kind)
         elif data is None and len(self._sender.outbox):
             self._pulse.blocked()
         return data
@@ -384,8 +386,8 @@ class TrunkLine:
         self._sender.window_bytes = min(peer.window_bytes, most_bytes)
         self._outflow.max_message_bytes = peer.max_message_bytes
 
-    def _refuse(self, reason: DropReason) -> list[Event]:
-        if self._crossing.refuse(reason):
+    def _refuse(self, reason: DropReason, kind: Kind | None = None) -> list[Event]:
+        if self._crossing.refuse(reason, kind):
             return []
         return self._fail(CloseCode.POLICY_VIOLATION)
 

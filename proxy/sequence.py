@@ -47,6 +47,7 @@ class Sender:
         outbox: What was not written yet.
         window_bytes: How much may be under way that the other end has not handled.
         sent: The number of the last envelope written.
+        kind: Its kind.
     """
 
     def __init__(self, limits: OutboxLimits | None = None) -> None:
@@ -58,6 +59,7 @@ class Sender:
         self.outbox = Outbox(limits or OutboxLimits())
         self.window_bytes = 0
         self.sent = 0
+        self.kind = Kind.DATA
         self._sent_bytes = 0
         self._handled_bytes = 0
         self._kept_bytes = 0
@@ -133,6 +135,7 @@ class Sender:
 
     def _number(self, waiting: Waiting) -> bytes:
         self.sent += 1
+        self.kind = waiting.kind
         if waiting.lost:
             data = encode(Gap(self.sent, waiting.lost))
         else:

@@ -21,6 +21,7 @@ from proxy.outbox import OutboxLimits
 from proxy.protocol import TrunkLine
 from proxy.pulse import Patience
 from proxy.stock_line import StockLine
+from proxy.tap import FrameTap
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class ServerLineOptions:
         cancelled_code: What the caller is told when the runner of the session is cancelled.
         family: Where the assistant's tasks are spread over several sessions that the caller joins:
             those that are elsewhere, and those here that only they may address. See `Filter`.
+        tap: Looks at frames that cross; None for nobody.
     """
 
     allowed_frames: tuple[type[Frame], ...] = ()
@@ -51,6 +53,7 @@ class ServerLineOptions:
     session: str = field(default_factory=lambda: uuid.uuid4().hex)
     cancelled_code: CloseCode = CloseCode.GOING_AWAY
     family: frozenset[str] = frozenset()
+    tap: FrameTap | None = None
 
     def trunk(self) -> TrunkOptions:
         """Return what concerns a line of `trunkline.v1`."""
@@ -60,6 +63,7 @@ class ServerLineOptions:
             resume_window_s=self.resume_window_s,
             patience=Patience(heartbeat_s=self.heartbeat_s),
             outbox=self.outbox,
+            tap=self.tap,
         )
 
 
@@ -218,6 +222,7 @@ class WebSocketProxyServerTask(LineTask):
                 self._filter,
                 limits=options.outbox,
                 max_message_bytes=options.max_message_bytes,
+                tap=options.tap,
             )
             events: list[Event] = [Opened(resumed=False)]
         else:

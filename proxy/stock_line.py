@@ -35,7 +35,8 @@ from proxy.dialect import (
 )
 from proxy.errors import CodecError, UnknownTypeError
 from proxy.filter import CALLER_SUFFIX, DropReason, Filter, valid_name
-from proxy.outbox import Outbox, OutboxLimits, kind_of
+from proxy.outbox import Kind, Outbox, OutboxLimits, kind_of, kind_of_frame
+from proxy.tap import FrameTap
 
 _IN, _OUT = Direction.IN, Direction.OUT
 
@@ -62,6 +63,7 @@ class StockLine:
         limits: OutboxLimits | None = None,
         max_message_bytes: int = 4 * 1024 * 1024,
         clock: Callable[[], float] = time.monotonic,
+        tap: FrameTap | None = None,
     ) -> None:
         """Open one end.
 
@@ -73,8 +75,9 @@ class StockLine:
             limits: How much may wait to be written.
             max_message_bytes: The largest message that is taken or sent.
             clock: Gives the time in seconds.
+            tap: Looks at frames that cross.
         """
-        self._crossing = Crossing(role, filter_, clock)
+        self._crossing = Crossing(role, filter_, clock, tap)
         self.filter = filter_
         self.stats = self._crossing.stats
         self.state = LineState.OPEN
@@ -83,7 +86,7 @@ class StockLine:
         self._learns = not filter_.remote
         self._met = False
         self._codec = codec or StockCodec()
-        self._outbox = Outbox(limits or OutboxLimits())
+        self._outbox = self.stats.outbox = Outbox(limits or OutboxLimits())
         self._max_message_bytes = max_message_bytes
         # The other end's name on the wire, where this side calls it something else.
         self._wire_names: dict[str | None, str] = {}
@@ -113,7 +116,7 @@ class StockLine:
             return [MustClose(CloseCode.MESSAGE_TOO_BIG)]
         frame = self._codec.peek_frame(data)
         if frame is not None and frame in self.filter.inbound_frames.home:
-            self.stats.dropped(_IN, DropReason.HOME)
+            self.stats.dropped(_IN, DropReason.HOME, kind_of_frame(frame))
             return []
         try:
             message = self._codec.decode(data)
@@ -163,7 +166,7 @@ class StockLine:
         waiting = self._outbox.take()
         if waiting is None:
             return None
-        self.stats.crossed(_OUT, len(waiting.data))
+        self.stats.crossed(_OUT, len(waiting.data), waiting.kind)
         return waiting.data
 
     def tick(self) -> list[Event]:
@@ -190,16 +193,17 @@ class StockLine:
             if isinstance(message, BusWorkerRegistryMessage):
                 return self._peer_ready(message)
             if isinstance(message, BusEndMessage):
-                self.stats.crossed(_IN, size_bytes)
+                self.stats.crossed(_IN, size_bytes, kind_of(message))
                 return [PeerEnded(message.reason)]
         if not self._know_peer(message.source):
             return self._refuse(DropReason.SOURCE)
         arrived = self._crossing.arriving(message)
         for reply in arrived.replies:
             self._put(reply)
+        kind = kind_of(message)
         if arrived.refused is not None:
-            return self._refuse(arrived.refused)
-        self.stats.crossed(_IN, size_bytes)
+            return self._refuse(arrived.refused, kind)
+        self.stats.crossed(_IN, size_bytes, kind)
         events = arrived.events(size_bytes, size_bytes) or self._overflow()
         return [*self._meet(), *events] if events else []
 
@@ -227,8 +231,8 @@ class StockLine:
         self._met = True
         return [PeerReady((self.filter.remote[0],))]
 
-    def _refuse(self, reason: DropReason) -> list[Event]:
-        if self._crossing.refuse(reason):
+    def _refuse(self, reason: DropReason, kind: Kind | None = None) -> list[Event]:
+        if self._crossing.refuse(reason, kind):
             return []
         return [MustClose(CloseCode.POLICY_VIOLATION)]
 
@@ -240,15 +244,16 @@ class StockLine:
             data = self._codec.encode(message)
         except CodecError as error:
             logger.error(f"A message cannot cross: {error}")
-            self.stats.dropped(_OUT, DropReason.CODEC)
+            self.stats.dropped(_OUT, DropReason.CODEC, kind_of(message))
             return False
         if len(data) > self._max_message_bytes:
             logger.error(f"A message of {len(data)} bytes cannot cross")
-            self.stats.dropped(_OUT, DropReason.TOO_BIG)
+            self.stats.dropped(_OUT, DropReason.TOO_BIG, kind_of(message))
             return False
         dropped_before = self._outbox.dropped_media
         self._outbox.put(data, kind_of(message))
-        self.stats.dropped(_OUT, DropReason.SLOW, self._outbox.dropped_media - dropped_before)
+        lost = self._outbox.dropped_media - dropped_before
+        self.stats.dropped(_OUT, DropReason.SLOW, Kind.MEDIA, lost)
         return True
 
     def _overflow(self) -> list[Event]:

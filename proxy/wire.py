@@ -31,6 +31,9 @@ Key = int | str
 # An end's reason is for people; this is enough for a sentence.
 MAX_REASON_LENGTH = 1024
 
+# A later version of W3C's may be longer than the 55 characters of the first.
+MAX_TRACEPARENT_LENGTH = 128
+
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
 Names = Annotated[tuple[Name, ...], Meta(min_length=1, max_length=64)]
@@ -56,6 +59,7 @@ class Hello(msgspec.Struct, tag=1, array_like=True, frozen=True):
         session: The session to resume, or None for a new one.
         token: The resume token of that session.
         received: The number of the last envelope that it received in that session.
+        traceparent: The trace that the conversation is part of, as W3C's Trace Context writes it.
     """
 
     version: int
@@ -67,6 +71,7 @@ class Hello(msgspec.Struct, tag=1, array_like=True, frozen=True):
     session: Secret | None = None
     token: Secret | None = None
     received: Count = 0
+    traceparent: Annotated[str, Meta(max_length=MAX_TRACEPARENT_LENGTH)] | None = None
 
 
 class Welcome(msgspec.Struct, tag=2, array_like=True, frozen=True):

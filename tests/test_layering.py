@@ -33,6 +33,7 @@ CORE = (
     "proxy/resume.py",
     "proxy/sequence.py",
     "proxy/stock_line.py",
+    "proxy/tap.py",
     "proxy/wire.py",
 )
 NOT_IN_CORE = {"asyncio", "fastapi", "starlette", "uvicorn", "websockets", "anyio"}

@@ -17,9 +17,11 @@ from app.caller.main_task import MAIN_NAME
 from app.errors import AppError
 from app.failures import failure_of
 from app.services import Roles
+from app.telemetry.tracing import current_traceparent
 from proxy import CloseCode, ConnectError, LinkClosedError, WebSocketProxyClientTask
 from proxy.close_codes import MEANINGS
 from proxy.codec.rules import HOME
+from proxy.handshake import TrunkOptions
 
 LINE_NAME = "line"
 
@@ -79,11 +81,13 @@ class RemoteAssistant:
         self._url = url
         self._token = token
         self._start_timeout_s = start_timeout_s
+        self._traceparent: str | None = None
         self._line = WebSocketProxyClientTask(
             LINE_NAME,
             url=url,
             local_task_name=MAIN_NAME,
             headers={"Authorization": f"Bearer {token}"} if token else None,
+            options=TrunkOptions(traceparent=lambda: self._traceparent),
         )
         self._runner: WorkerRunner | None = None
         # The assistant is ready, or will never be.
@@ -101,6 +105,7 @@ class RemoteAssistant:
     async def join(self, runner: WorkerRunner, main: PipelineWorker) -> None:
         """Add the line; see `AssistantSide.join`."""
         self._runner = runner
+        self._traceparent = current_traceparent()
 
         async def on_remote_ready(line: WebSocketProxyClientTask, names: tuple[str, ...]) -> None:
             if line.remote[0] in names and not self._decided.is_set():

@@ -19,6 +19,7 @@ from app.caller.assistants import AssistantSide
 from app.caller.main_task import Parts, build_main_task, run_conversation
 from app.errors import MissingExtraError
 from app.services import Roles
+from app.telemetry.tracing import traced_call
 from proxy import DirectBus
 
 
@@ -72,6 +73,11 @@ async def hold_conversation(
         arguments: What Pipecat's runner passed.
         options: What every conversation of this bot needs.
     """
+    with traced_call():
+        await _hold(transport, arguments, options)
+
+
+async def _hold(transport: BaseTransport, arguments: RunnerArguments, options: BotOptions) -> None:
     runner = WorkerRunner(bus=DirectBus(), handle_sigint=arguments.handle_sigint)
     side = options.make_side()
     main = build_main_task(

@@ -19,6 +19,7 @@ from app.caller.main_task import Failure, Parts, build_main_task, hang_up, run_c
 from app.caller.recording import RecordedMicrophone, Recording, RecordingSpeaker
 from app.caller.transcript import Line, Speaker, Transcript
 from app.services import Roles
+from app.telemetry.tracing import traced_call
 from proxy import DirectBus
 
 # The first answer waits for the services to start; the later ones for a model and a voice.
@@ -102,6 +103,10 @@ class Call:
         Returns:
             How it went; never raises for what the other side does.
         """
+        with traced_call():
+            return await self._hold(roles, phrases)
+
+    async def _hold(self, roles: Roles, phrases: tuple[str, ...]) -> CallResult:
         runner = WorkerRunner(bus=DirectBus(), handle_sigint=False)
         microphone, speaker = RecordedMicrophone(), RecordingSpeaker()
         voice = None if await self.side.speaks() else roles.tts()

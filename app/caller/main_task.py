@@ -26,6 +26,7 @@ from pipecat.turns.user_turn_strategies import ExternalUserTurnStrategies
 from pipecat.utils.errors import ErrorCategory
 from pipecat.workers.runner import WorkerRunner
 
+from app.telemetry.tracing import tracing
 from proxy import CallerBridge
 
 MAIN_NAME = "caller"
@@ -156,6 +157,7 @@ def build_main_task(
         idle_timeout_secs=idle_timeout_s,
         setup_timeout_secs=SETUP_TIMEOUT_S,
         processor_unusable_policy=ProcessorUnusablePolicy.END,
+        enable_tracing=tracing(),
     )
     return MainTask(worker, aggregators.user(), aggregators.assistant())
 

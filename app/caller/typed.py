@@ -25,6 +25,7 @@ from pipecat.workers.runner import WorkerRunner
 
 from app.caller.assistants import AssistantSide
 from app.caller.main_task import Failure, Parts, build_main_task, hang_up, run_conversation
+from app.telemetry.tracing import traced_call
 from proxy import DirectBus
 
 # After the last line the assistant may end the conversation; if it does not, the caller does.
@@ -167,6 +168,10 @@ class TypedConversation:
         Returns:
             How it went; never raises for what the other side does.
         """
+        with traced_call():
+            return await self._hold(lines)
+
+    async def _hold(self, lines: AsyncIterator[str]) -> TypedResult:
         runner = WorkerRunner(bus=DirectBus(), handle_sigint=False)
         watcher = AnswerWatcher(self.screen)
         main = build_main_task(runner.bus, Parts(watchers=(watcher,)), stays=self.side.stays)

@@ -1,11 +1,14 @@
 """`trunkline serve`."""
 
+from loguru import logger
+
 from app.cli import err
 from app.foreign import foreign
 from app.hosted import hosted, load_assistants
 from app.logs import configure_logs
 from app.server import serve
 from app.settings import Settings, load_settings
+from app.telemetry.tracing import start_tracing
 
 
 async def run_server(*, host: str | None, port: int | None) -> None:
@@ -16,10 +19,18 @@ async def run_server(*, host: str | None, port: int | None) -> None:
         port: `--port`.
     """
     settings = load_settings(host=host, port=port)
-    configure_logs(settings.log_level, assistant_modules=settings.assistant_modules)
+    configure_logs(
+        settings.log_level,
+        assistant_modules=settings.assistant_modules,
+        log_format=settings.log_format,
+    )
+    start_tracing()
     assistants = hosted(settings, load_assistants(settings))
 
     def on_listening(url: str) -> None:
+        if settings.log_format == "json":
+            logger.info(f"Trunkline listens on {url}/ws with {len(assistants)} assistants")
+            return
         err.print(f"[bold green]Trunkline listens on {url}/ws[/]")
         for name, recipe in assistants.items():
             err.print(f"  {url}/ws/{name}  [dim]{foreign(recipe.description)}[/]", soft_wrap=True)

@@ -15,6 +15,7 @@ from app.hosted import load_assistants
 from app.logs import configure_logs
 from app.services import Roles
 from app.settings import Settings, load_settings
+from app.telemetry.tracing import start_tracing
 from proxy.bus.claims import Claims
 
 # Instead of a URL: the assistant is in this process, whatever the settings say.
@@ -107,7 +108,12 @@ def wanted(
     settings = load_settings(token=token, bus_url=None if bus == NO_BUS else bus)
     here = remote_url is not None or bus == NO_BUS
     bus_url = None if here else settings.broker_url
-    configure_logs(settings.log_level, assistant_modules=settings.assistant_modules)
+    configure_logs(
+        settings.log_level,
+        assistant_modules=settings.assistant_modules,
+        log_format=settings.log_format,
+    )
+    start_tracing()
     named = _with_name(remote_url, assistant) if remote_url is not None else None
     assistants = load_assistants(settings)
     name = assistant or _name_in(remote_url) or settings.default_assistant

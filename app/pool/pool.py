@@ -15,6 +15,7 @@ from app.server.limits import SessionLimits
 from app.server.session import Caller, Session
 from app.server.table import SessionTable
 from app.services import Roles
+from app.telemetry import Metrics
 from proxy import LinkClosedError
 from proxy.arrival import HELLO_TIMEOUT_S, hear
 from proxy.backoff import delays_s
@@ -52,6 +53,7 @@ class Pool:
         max_sessions: How many sessions it holds at a time.
         sessions: Those that are running.
         id: Its id.
+        metrics: What it counts.
     """
 
     claims: Claims
@@ -62,6 +64,7 @@ class Pool:
     max_sessions: int
     sessions: SessionTable = field(default_factory=SessionTable)
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    metrics: Metrics = field(default_factory=Metrics, repr=False)
     _holding: "set[asyncio.Task[None]]" = field(default_factory=set, init=False)
     _room: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
@@ -192,6 +195,7 @@ class Pool:
             self.limits,
             self.builder,
             self.share.family,
+            metrics=self.metrics,
         )
         self.sessions.add(session)
         running = self.sessions.start(session, arrival)

@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 from fastapi import FastAPI
 
 from agents import Assistants
 from app import __version__
 from app.hosted import hosted
-from app.server import creating, docs, routes
+from app.server import creating, docs, metrics, routes
 from app.server.admin import routes as admin
 from app.server.bodies import BodyLimit
 from app.server.door import Door
@@ -19,6 +20,13 @@ from app.server.problems import answer_with_problems
 from app.server.state import ServerState
 from app.services import Roles
 from app.settings import Settings
+from app.telemetry.tracing import flush_traces
+
+# FastAPI's own telemetry, where it has any: it has the query of addresses and the text of
+# exceptions in it, and may export past ours.
+_NO_TELEMETRY: Any = dict.fromkeys(
+    ("tracing", "metrics", "logs", "operation_spans", "auto_configure"), False
+)
 
 
 def create_app(settings: Settings, assistants: Assistants) -> FastAPI:
@@ -50,22 +58,26 @@ def create_app(settings: Settings, assistants: Assistants) -> FastAPI:
             )
             watching = asyncio.create_task(lifetimes.watch(), name="lifetimes")
             try:
-                yield
+                async with state.lag.measuring():
+                    yield
             finally:
                 watching.cancel()
                 await door.identity.close()
+                await flush_traces()
 
     app = FastAPI(
         title="Trunkline",
         summary="Voice assistants behind a URL.",
         version=__version__,
         lifespan=lifespan,
+        telemetry=_NO_TELEMETRY,
         openapi_url=None,  # and with it FastAPI's own pages, which ask nobody for a token
     )
     app.include_router(routes.router)
     app.include_router(creating.router)
     app.include_router(admin.router)
     app.include_router(docs.router)
+    app.include_router(metrics.router)
     app.add_middleware(BodyLimit)
     answer_with_problems(app)
     return app

@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from app.server.refusal import PROBLEM_TYPE, Problem, Refusal, TurnedAwayError
+from app.server.state import state_of
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -67,7 +68,7 @@ FRAMEWORK_PROBLEMS = {
 
 async def _on_turned_away(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, TurnedAwayError)
-    return error.refusal.response()
+    return state_of(request).turned_away(error.refusal)
 
 
 async def _on_invalid(request: Request, error: Exception) -> JSONResponse:

@@ -1,5 +1,6 @@
 """The addresses of the session server."""
 
+import asyncio
 import time
 from http import HTTPStatus
 from typing import Annotated
@@ -87,6 +88,8 @@ async def ready(state: State) -> JSONResponse:
     """Tell whether new sessions are taken."""
     if state.sessions.draining:
         return JSONResponse({"status": "draining"}, HTTPStatus.SERVICE_UNAVAILABLE)
+    if state.lag.stalled(asyncio.get_running_loop().time()):
+        return JSONResponse({"status": "stalled"}, HTTPStatus.SERVICE_UNAVAILABLE)
     return JSONResponse({"status": "ready"})
 
 
@@ -121,9 +124,10 @@ async def session(websocket: WebSocket, state: State, assistant: str | None = No
             # Before the socket is accepted. Who comes back has one.
             slot, place = _reserve(websocket, state, principal, recipe)
     except TurnedAwayError as turned_away:
-        await websocket.send_denial_response(turned_away.refusal.response())
+        await websocket.send_denial_response(state.turned_away(turned_away.refusal))
         return
-    held = Session(recipe, caller, state.roles, SessionLimits.of(state.settings), state.builder)
+    limits = SessionLimits.of(state.settings)
+    held = Session(recipe, caller, state.roles, limits, state.builder, metrics=state.metrics)
     if slot is not None:
         state.sessions.add(held, slot)
     try:

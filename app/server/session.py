@@ -7,6 +7,7 @@ import uuid
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from loguru import logger
@@ -22,6 +23,7 @@ from app.server.release import release
 from app.server.states import LEGAL_MOVES, SessionState
 from app.server.turns import SessionBus, Turns
 from app.services import Roles
+from app.telemetry import Metrics, SessionRecord
 from proxy import CloseCode, LineStats, ServerLineOptions, WebSocketProxyServerTask
 from proxy.arrival import Arrival
 from proxy.errors import LinkClosedError
@@ -60,11 +62,13 @@ class Session:
         id: Its id, unguessable.
         state: How far it has come.
         started_at: When it began, in seconds of the monotonic clock.
+        metrics: Where to count.
         number: Its place in the order in which sessions began.
         closed_with: The close code of the line; None while there is one.
         lost_with: The close code of the last connection that was lost and came back, or may.
         resumes: How often the caller came back.
         turns: Whether an answer is under way.
+        abandoned: Whether the caller went away and did not come back in time.
     """
 
     recipe: Recipe
@@ -76,11 +80,13 @@ class Session:
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     state: SessionState = SessionState.STARTING
     started_at: float = field(default_factory=time.monotonic)
+    metrics: Metrics = field(default_factory=Metrics, repr=False)
     number: int = field(default=0, init=False)
     closed_with: int | None = field(default=None, init=False)
     lost_with: int | None = field(default=None, init=False)
     resumes: int = field(default=0, init=False)
     turns: Turns = field(default_factory=Turns, init=False)
+    abandoned: bool = field(default=False, init=False)
     _line: WebSocketProxyServerTask | None = field(default=None, init=False)
     _tasks: Sequence[BaseWorker] = field(default=(), init=False)
     _crossed: int = field(default=0, init=False)
@@ -88,6 +94,11 @@ class Session:
     _leaving: CloseCode | None = field(default=None, init=False)
     _over: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _code: CloseCode = field(default=CloseCode.ENDED, init=False)
+
+    @cached_property
+    def record(self) -> SessionRecord:
+        """What is noted of it."""
+        return SessionRecord(self.recipe.name, self.metrics)
 
     @property
     def told(self) -> bool:
@@ -101,7 +112,10 @@ class Session:
             arrival: The caller.
         """
         on_exit = weakref.WeakMethod(self._on_exit)
-        with logger.contextualize(session=self.id[:8]), contained(on_exit):
+        traceparent = None if arrival.hello is None else arrival.hello.traceparent
+        trace_id = self.record.begin(self.id, traceparent)
+        named = {"session": self.id[:8], "trace_id": trace_id}
+        with logger.contextualize(**named), contained(on_exit):
             logger.info(f"Session starts: {self.recipe.name} for {self.caller.principal}")
             try:
                 await self._run(arrival)
@@ -109,6 +123,7 @@ class Session:
                 self._move(SessionState.ENDED)
                 lasted_s = time.monotonic() - self.started_at
                 code = self._code.value if self.closed_with is None else self.closed_with
+                self.record.finish(code)
                 logger.info(f"Session ended after {lasted_s:.1f} s with {code}")
 
     def end(self, code: CloseCode) -> None:
@@ -198,6 +213,7 @@ class Session:
         line.add_event_handler("on_client_disconnected", self._on_disconnected)
         line.add_event_handler("on_line_interrupted", self._on_interrupted)
         line.add_event_handler("on_line_resumed", self._on_resumed)
+        self.record.follow(runner.bus, line, tasks)
         running = asyncio.create_task(self._hold(runner, line, tasks), name=runner.name)
         watching = asyncio.create_task(self._watch(runner, tasks, deadline))
         try:
@@ -259,6 +275,7 @@ class Session:
 
     def _on_disconnected(self, _: object, error: LinkClosedError) -> None:
         self.closed_with = error.code
+        self.abandoned = self.state is SessionState.DETACHED
         self.end(CloseCode.ENDED)
 
     def _on_interrupted(self, _: object, error: LinkClosedError) -> None:
@@ -298,6 +315,7 @@ class Session:
                 # A session is ended by closing its line; a runner cancelled otherwise has failed.
                 cancelled_code=CloseCode.ASSISTANT_FAILED,
                 family=self.family,
+                tap=self.record,
             ),
         )
 
@@ -346,6 +364,7 @@ class Session:
         if running.done() and not running.cancelled() and running.exception() is not None:
             logger.error(f"The session's runner failed: {type(running.exception()).__name__}")
         await line.close(self._code)
+        self.record.leave()
         self._line = None
         self._tasks = ()
         if running.done():

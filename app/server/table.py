@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Iterator
 
 from loguru import logger
@@ -21,11 +22,13 @@ class SessionTable:
 
     Attributes:
         draining: Whether no more are taken.
+        resumes: How those fared who came back, by outcome.
     """
 
     def __init__(self) -> None:
         """Start without sessions."""
         self.draining = False
+        self.resumes: Counter[str] = Counter(dict.fromkeys(("resumed", "refused", "expired"), 0))
         self._sessions: dict[str, Session] = {}
         self._count = 0
         self._slots: dict[str, Slot] = {}
@@ -92,6 +95,7 @@ class SessionTable:
         def over(task: "asyncio.Task[None]") -> None:
             self._running.discard(task)
             self.remove(session)
+            self.resumes["expired"] += session.abandoned
             if not task.cancelled() and task.exception() is not None:
                 logger.opt(exception=task.exception()).error("A session failed")
 
@@ -108,8 +112,10 @@ class SessionTable:
         hello = arrival.hello
         session = None if hello is None else self._sessions.get(hello.session or "")
         if session is None or not session.knows(arrival, principal):
+            self.resumes["refused"] += 1
             await arrival.link.close(CloseCode.SESSION_GONE)
             return
+        self.resumes["resumed"] += 1
         await session.resume(arrival)
         await arrival.link.over.wait()
 

@@ -9,6 +9,7 @@ inactive fails at once.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from loguru import logger
@@ -40,7 +41,11 @@ class BusOverflowError(LineError):
 
 
 class DirectBus(WorkerBus):
-    """An in-process bus with one hop from sender to receiver."""
+    """An in-process bus with one hop from sender to receiver.
+
+    Attributes:
+        watch: Is shown every message but frames as it is sent; must neither wait nor raise.
+    """
 
     def __init__(self, **options: Any) -> None:
         """Start without subscribers.
@@ -49,6 +54,7 @@ class DirectBus(WorkerBus):
             **options: Arguments of `WorkerBus`.
         """
         super().__init__(**options)
+        self.watch: Callable[[BusMessage], None] | None = None
         self._mailboxes: dict[str, Mailbox] = {}
         self._outlets: tuple[Mailbox, ...] = ()
         self._takes_frames: tuple[Mailbox, ...] = ()
@@ -131,6 +137,8 @@ class DirectBus(WorkerBus):
             BusOverflowError: If a receiver is too far behind. The others get the message.
         """
         target, frame = message.target, isinstance(message, BusFrameMessage)
+        if not frame and self.watch is not None:
+            self.watch(message)
         full = None
         for mailbox in self._takes_frames if frame else self._takes_others:
             name = mailbox.name

@@ -3,10 +3,12 @@
 import asyncio
 import gc
 import importlib
+import json
 import logging
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 
@@ -237,3 +239,44 @@ def test_the_servers_of_others_are_quiet() -> None:
     loggers = uvicorn.config.LOGGING_CONFIG["loggers"]
     assert {entry["level"] for entry in loggers.values()} == {"WARNING"}
     assert all(not entry["handlers"] for entry in loggers.values())
+
+
+def test_a_line_for_programs_is_an_object_with_the_same_words(
+    library: Callable[..., ModuleType], capsys: Capture
+) -> None:
+    configure_logs("INFO", log_format="json", assistant_modules=("hotel",))
+    source = (
+        "def talk():\n"
+        "    with logger.contextualize(session='abcd1234', trace_id='4bf9'):\n"
+        "        logger.info('<b>{}</b> tables \\x1b[2J\\nare {free}')\n"
+    )
+    library(source, "hotel").talk()
+    (line,) = capsys.readouterr().err.splitlines()
+    said = json.loads(line)
+    assert datetime.fromisoformat(said.pop("time")).utcoffset() == timedelta(0)
+    assert said == {
+        "level": "INFO",
+        "message": said["message"],
+        "logger": "hotel:5",
+        "session": "abcd1234",
+        "trace_id": "4bf9",
+    }
+    assert said["message"].startswith("<b>{}</b> tables ")
+    assert "\x1b" not in said["message"]
+
+
+def test_a_line_for_programs_has_the_type_of_an_error_and_not_its_text(
+    library: Callable[..., ModuleType], capsys: Capture
+) -> None:
+    configure_logs("INFO", log_format="json")
+    source = "def fail(error, said):\n    logger.opt(exception=error).error(f'Lost {said}')\n"
+    try:
+        raise RuntimeError(SAID)
+    except RuntimeError as error:
+        library(source).fail(error, SAID)
+    said = json.loads(capsys.readouterr().err)
+    assert said["message"] == "Lost …"
+    assert said["error"].startswith("RuntimeError")
+    assert "4242" not in str(said)
+    assert said["logger"] == "somebody_elses:4"
+    assert said.keys() == {"time", "level", "message", "logger", "error"}

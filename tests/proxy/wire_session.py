@@ -54,6 +54,8 @@ WAITS = (
 )
 
 CALLER, ASSISTANT = "acme", "assistant"
+# W3C's own example.
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 UP, DOWN = "caller to assistant", "assistant to caller"
 
 _FROM_CALLER = (TextFrame, LLMContextFrame, InterruptionFrame, PipelineFlushFrame)
@@ -135,7 +137,9 @@ class Session:
 
 def begin() -> Session:
     """Build two ends whose secrets and limits can be printed."""
-    options = TrunkOptions(window_bytes=65_536, max_message_bytes=1_048_576)
+    options = TrunkOptions(
+        window_bytes=65_536, max_message_bytes=1_048_576, traceparent=lambda: TRACEPARENT
+    )
     caller = Filter(exported=(CALLER,), remote=[ASSISTANT], inbound_frames=only(*_FROM_ASSISTANT))
     assistant = Filter(
         exported=(ASSISTANT,), remote=[], inbound_frames=only(*_FROM_CALLER), may_switch=True

@@ -49,6 +49,16 @@ class Listener(BusSubscriber):
                 await self.news.wait()
 
 
+async def test_who_watches_sees_every_message_but_frames() -> None:
+    bus = DirectBus()
+    seen: list[BusMessage] = []
+    bus.watch = seen.append
+    bus.hand(BusFrameMessage(source="a", frame=TextFrame(""), direction=FrameDirection.DOWNSTREAM))
+    bus.hand(BusActivateWorkerMessage(source="a", target="b"))
+    bus.hand(BusActivateWorkerMessage(source="a", target="c"), skip="c")
+    assert [message.target for message in seen] == ["b", "c"]
+
+
 class Task(BaseWorker):
     """A plain worker that counts the messages its handler is called with."""
 
