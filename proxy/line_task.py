@@ -272,8 +272,8 @@ class LineTask(BaseWorker):
                     await self._register_remote(names)
                 case PeerEnded(reason):
                     self._delivery.put(PeerEnded(reason))
-                case ResumeGap():
-                    logger.warning(f"{self}: {event.lost} frames were lost ({event.direction})")
+                case ResumeGap(lost, direction):
+                    logger.warning(f"{self}: {lost} frames were lost ({direction})")
                     await self._call_event_handler("on_resume_gap", event)
                 case MustClose(code):
                     self.create_task(self._drop(self._pump, self._serving, code), "drop")
@@ -385,9 +385,8 @@ class LineTask(BaseWorker):
 
     async def _shut_down(self) -> None:
         await self._finish_line()
-        for task in (self._serving, self._ticking):
-            if task is not None:
-                await self.cancel_task(task)
+        for task in filter(None, (self._serving, self._ticking)):
+            await self.cancel_task(task)
         await self._delivery.stop()
         await super().stop()
 
