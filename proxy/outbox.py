@@ -57,8 +57,8 @@ class OutboxLimits:
     Attributes:
         media_bytes: Above this much in all, media is dropped. A second of 24 kHz speech is 48 kB.
         ample_bytes: Above this much, whoever sends should wait.
-        total_bytes: Above this much, the line is given up. A message that is larger by itself may
-            wait beside it, one at a time.
+        total_bytes: Above this much, the line is given up. While there is a connection, a message
+            that is larger by itself may wait beside it, one at a time.
     """
 
     media_bytes: int = 256 * 1024
@@ -114,7 +114,12 @@ class Outbox:
         return self._count
 
     def overflows(self) -> bool:
-        """Tell whether more waits than the hard bound allows, and one message beyond it."""
+        """Tell whether more waits than the hard bound allows; one message always may."""
+        messages = self._count - (self._gap is not None)
+        return self.size_bytes > self.limits.total_bytes and messages > 1
+
+    def overwhelms(self) -> bool:
+        """Tell whether more waits for a peer that reads than the hard bound and one message."""
         total_bytes = self.limits.total_bytes
         beyond_bytes = self._largest_bytes if self._largest_bytes > total_bytes else 0
         return self.size_bytes - beyond_bytes > total_bytes

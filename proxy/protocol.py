@@ -342,10 +342,10 @@ class TrunkLine:
 
     def _overflow(self) -> list[Event]:
         outbox = self._sender.outbox
+        if self.state is LineState.OPEN:
+            return self._fail(CloseCode.PEER_TOO_SLOW) if outbox.overwhelms() else []
         if not outbox.overflows():
             return []
-        if self.state is LineState.OPEN:
-            return self._fail(CloseCode.PEER_TOO_SLOW)
         lost = self._outflow.give_up()
         if outbox.overflows():
             return self._fail(CloseCode.PEER_TOO_SLOW)

@@ -257,4 +257,4 @@ class StockLine:
         return True
 
     def _overflow(self) -> list[Event]:
-        return [MustClose(CloseCode.PEER_TOO_SLOW)] if self._outbox.overflows() else []
+        return [MustClose(CloseCode.PEER_TOO_SLOW)] if self._outbox.overwhelms() else []
