@@ -14,7 +14,7 @@ from tests.proxy.bus.pgmq_ends import opened
 from tests.proxy.conversation import within
 from tests.proxy.relay import Relay
 
-UP, QUEUE = "acme_up", "acme_claims"
+UP, DOWN, QUEUE = "acme_up", "acme_down", "acme_claims"
 
 
 @contextlib.asynccontextmanager
@@ -118,6 +118,23 @@ class TestHangingConnections:
             await leaving
             await streams.append(UP, [b"x"])
             await within(told.wait())
+
+    async def test_a_word_to_a_reader_that_is_leaving_is_heard_by_nobody(
+        self, postgres: Database
+    ) -> None:
+        async with opened(postgres.url) as streams:
+            await streams.create([UP, DOWN])
+            listening = streams._bells
+            told = await listening.hang(pgmq_sql.bell_of(DOWN))
+            await listening.hang(pgmq_sql.bell_of(UP))
+            async with listening._using:
+                leaving = asyncio.create_task(listening.take_down(pgmq_sql.bell_of(UP)))
+                await asyncio.sleep(0)
+                await streams.append(UP, [b"x"])
+                await streams.append(DOWN, [b"x"])
+                await within(told.wait())
+            await leaving
+            assert await within(streams.reader(UP).read()) == [b"x"]
 
     async def test_who_waits_for_others_to_connect_does_not_wait_for_ever(
         self, postgres: Database
