@@ -1,6 +1,7 @@
 """What is in deploy/ is taken by the programs that it is for, and does what it says."""
 
 import asyncio
+import os
 import re
 import shlex
 import shutil
@@ -99,7 +100,7 @@ def test_probes_ask_what_the_server_answers() -> None:
 @pytest.fixture
 def unit(tmp_path: Path) -> Path:
     """The unit, for a machine that has a trunkline."""
-    if shutil.which("systemd-analyze") is None:
+    if shutil.which("systemd-analyze") is None and "CI" not in os.environ:
         pytest.skip("there is no systemd here")
     program = tmp_path / "trunkline"
     program.write_text("#!/bin/sh\n")
