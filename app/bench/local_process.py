@@ -40,8 +40,6 @@ class LocalProcess:
         self._name = name
         self._ready_words = ready
         self._process: subprocess.Popen[str] | None = None
-        self._ready = threading.Event()
-        self._log: deque[str] = deque(maxlen=_LOG_LINES)
 
     @property
     def pid(self) -> int | None:
@@ -59,8 +57,9 @@ class LocalProcess:
         Raises:
             AppError: If it does not get ready; carries its last words.
         """
-        self._ready.clear()
-        self._log.clear()
+        # Of this start alone: what listened to the one before may still be about to say its last.
+        ready = threading.Event()
+        log: deque[str] = deque(maxlen=_LOG_LINES)
         self._process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
@@ -71,10 +70,11 @@ class LocalProcess:
             env=ENVIRONMENT,
             **user,
         )
-        threading.Thread(target=self._listen, args=(self._process,), daemon=True).start()
-        if not self._ready.wait(START_TIMEOUT_S) or self._process.poll() is not None:
+        listening = (self._process, ready, log)
+        threading.Thread(target=self._listen, args=listening, daemon=True).start()
+        if not ready.wait(START_TIMEOUT_S) or self._process.poll() is not None:
             self.kill()
-            raise AppError("\n".join([f"{self._name} did not start; its last words:", *self._log]))
+            raise AppError("\n".join([f"{self._name} did not start; its last words:", *log]))
 
     def kill(self) -> None:
         """Kill it and all its children with SIGKILL; may be called again."""
@@ -89,14 +89,16 @@ class LocalProcess:
             process.kill()
         process.wait()
 
-    def _listen(self, process: "subprocess.Popen[str]") -> None:
+    def _listen(
+        self, process: "subprocess.Popen[str]", ready: threading.Event, log: "deque[str]"
+    ) -> None:
         assert process.stdout is not None
         for line in process.stdout:
-            self._log.append(line.rstrip())
+            log.append(line.rstrip())
             if self._ready_words in line:
-                self._ready.set()
+                ready.set()
         process.stdout.close()
-        self._ready.set()  # it is over: whoever waits need not
+        ready.set()  # it is over: whoever waits need not
 
 
 def unprivileged() -> Mapping[str, Any]:
