@@ -19,6 +19,7 @@ class Fields:
         message: What it says.
         error: The type of an exception and the places that it came through, or None.
         trace_id: The trace that it belongs to, or None.
+        process: The place of the process where there are several, or None.
     """
 
     logger: str
@@ -26,6 +27,7 @@ class Fields:
     message: str = ""
     error: str | None = None
     trace_id: str | None = None
+    process: int | None = None
 
 
 def as_json(record: "Record") -> str:
@@ -42,6 +44,7 @@ def as_json(record: "Record") -> str:
         "logger": fields.logger,
         "session": fields.session or None,
         "trace_id": fields.trace_id,
+        "process": fields.process,
         "error": fields.error,
     }
     given = {key: value for key, value in line.items() if value is not None}

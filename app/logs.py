@@ -45,6 +45,7 @@ def configure_logs(
     *,
     assistant_modules: Sequence[str] = (),
     log_format: Literal["human", "json"] = "human",
+    process: int | None = None,
 ) -> None:
     """Send the logs of this process to standard error.
 
@@ -52,6 +53,7 @@ def configure_logs(
         level: The least important messages to show.
         assistant_modules: Modules with assistants, which log as ours do.
         log_format: Words for people, or a JSON object a line.
+        process: The place of this process where there are several.
     """
     trusted = (*OURS, *assistant_modules)
 
@@ -60,6 +62,7 @@ def configure_logs(
 
     def prepare(record: "Record") -> None:
         _prepare(record, trusted)
+        record["extra"]["fields"].process = process
 
     logger.remove()
     logger.enable("")
@@ -67,12 +70,18 @@ def configure_logs(
     logger.add(
         sys.stderr,
         level=level,
-        format=as_json if log_format == "json" else _FORMAT,
+        format=as_json if log_format == "json" else _format(process),
         filter=wanted,
         diagnose=False,
         backtrace=False,
     )
     logging.basicConfig(handlers=[_ToLoguru()], level=logging.WARNING, force=True)
+
+
+def _format(process: int | None) -> str:
+    """Make the template of a line for people."""
+    where = "{extra[where]}"
+    return _FORMAT if process is None else _FORMAT.replace(where, f"{process} {where}")
 
 
 def catch_strays() -> None:

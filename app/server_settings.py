@@ -34,6 +34,9 @@ class ServerSettings(BaseSettings):
         jwt_audience: Whom it has to be for.
         jwt_algorithms: How it may be signed; all that fit the key by default.
         jwt_claims_prefix: What stands before the names of our claims.
+        processes: How many processes serve the port.
+        recycle_sessions: After how many sessions one of several processes is replaced by a fresh
+            one; 0 for never.
         public_url: Where callers reach this server, if a proxy hides that.
         max_sessions_per_principal: How many sessions one principal has at a time, unless its own
             entry says so; None for as many as there are.
@@ -56,6 +59,8 @@ class ServerSettings(BaseSettings):
     jwt_claims_prefix: str = "trunkline_"
     public_url: str | None = None
 
+    processes: int = Field(default=1, ge=1, le=64)
+    recycle_sessions: int = Field(default=0, ge=0)
     max_sessions_per_principal: int | None = Field(default=None, ge=1)
     max_sessions_per_assistant: int | None = Field(default=None, ge=1)
     max_waiting_callers: int = Field(default=0, ge=0, le=1000)
@@ -128,4 +133,6 @@ def server_contradictions(settings: ServerSettings) -> list[str]:
         )
     if settings.jwt_jwks_url is not None and SECRET_ALGORITHMS & set(settings.jwt_algorithms):
         problems.append("TRUNKLINE_JWT_ALGORITHMS: keys of a URL are public and sign nothing in HS")
+    if settings.recycle_sessions and settings.processes == 1:
+        problems.append("TRUNKLINE_RECYCLE_SESSIONS takes several processes: TRUNKLINE_PROCESSES")
     return problems

@@ -85,7 +85,7 @@ class Settings(ServerSettings):
             end takes the connection for lost.
         resume_window_s: How long a session waits for a caller whose connection was lost; 0 for not
             at all.
-        max_sessions: How many sessions the server holds at a time; more are refused.
+        max_sessions: How many sessions a process holds at a time; more are refused.
         llm_timeout_s: How long the language model may take to begin an answer, and how long it may
             pause in it, before the caller hears an apology.
         start_timeout_s: How long an assistant may take to be built and to start.

@@ -17,8 +17,8 @@ from websockets.asyncio.client import unix_connect
 
 from agents import Assistants
 from app.server import running_server
-from app.server.stopping import LEAVE_TIMEOUT_S
 from app.settings import PREFIX, Settings
+from app.stopping import LEAVE_TIMEOUT_S
 from tests.app.server.conftest import TOKEN
 from tests.app.server.recipes import RECIPES
 from tests.app.server.test_sessions import BEARER, hear_words, ready, say

@@ -11,9 +11,10 @@ import pytest
 import typer
 from fastapi.routing import APIRoute
 
+from app import stopping
 from app.cli import app as cli
 from app.cli import commands as _commands  # noqa: F401  # they add themselves
-from app.server import http_protocol, stopping, table, turns
+from app.server import http_protocol, table, turns
 from app.server.admin.routes import router
 from app.server.bodies import BODY_TIMEOUT_S, MAX_BODY_BYTES
 from app.server.identity import json_web_tokens, keys, tickets, token_file

@@ -46,15 +46,28 @@ def serve(
         typer.Option(help="Where to listen. Loopback unless TRUNKLINE_TOKENS is set."),
     ] = None,
     port: Annotated[int | None, typer.Option(help="The port. 0 takes a free one.")] = None,
+    processes: Annotated[
+        int | None, typer.Option(help="How many processes serve the port.", min=1)
+    ] = None,
 ) -> None:
     """Host assistants: one session for every WebSocket at /ws and /ws/{assistant}.
 
-    Ctrl-C or SIGTERM tells every caller, ends the sessions, and exits; twice, at once.
+    Ctrl-C or SIGTERM tells every caller, ends the sessions, and exits; twice, at once. With several
+    processes, SIGHUP replaces them by fresh ones, one after the other.
     """
     from app.cli.serving import run_server
     from app.loops import run
 
-    run(run_server(host=host, port=port))
+    run(run_server(host=host, port=port, processes=processes))
+
+
+@app.command(hidden=True)
+def process(place: int, control: int, directory: Path) -> None:
+    """Be one process of `serve --processes`, which starts it."""
+    from app.cli.serving import run_process
+    from app.loops import run
+
+    run(run_process(place, control, directory))
 
 
 @app.command()

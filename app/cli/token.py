@@ -39,6 +39,9 @@ def new(
     admin: Annotated[
         bool, typer.Option("--admin", help="Let it look at sessions, end them, and drain.")
     ] = False,
+    metrics: Annotated[
+        bool, typer.Option("--metrics", help="Let it read /metrics, as Prometheus does.")
+    ] = False,
     file: Annotated[
         Path | None, typer.Option(help="Where to add it, instead of TRUNKLINE_PRINCIPALS_FILE.")
     ] = None,
@@ -52,8 +55,8 @@ def new(
     from app.server.identity.tokens import new_token
 
     names = [part.strip() for part in assistants.split(",") if part.strip()]
-    if not names and not admin:
-        raise AppError("a token that opens nothing: name --assistants, or --admin")
+    if not (names or admin or metrics):
+        raise AppError("a token that opens nothing: name --assistants, --metrics, or --admin")
     try:
         made, entry = new_token(
             name,
@@ -61,6 +64,7 @@ def new(
             max_sessions=max_sessions,
             expires=None if expires is None else _moment(expires),
             admin=admin,
+            metrics=metrics,
         )
     except ValueError:
         raise AppError(

@@ -14,10 +14,10 @@ from app.server.building import Builder
 from app.server.garbage import collecting_rarely
 from app.server.isolation import contain_exits
 from app.server.limits import SessionLimits
-from app.server.stopping import LEAVE_TIMEOUT_S, leave, stop_on_signals
 from app.services import Roles
 from app.settings import Settings
-from proxy import LineError
+from app.stopping import LEAVE_TIMEOUT_S, leave, stop_on_signals
+from proxy import CloseCode, LineError
 
 # On a broker a caller has to learn within seconds that its pool has died.
 HEARTBEAT_S = 1.0
@@ -80,14 +80,21 @@ async def serve_pool(
     asked = asyncio.Event()
     timeout_s = settings.drain_timeout_s + LEAVE_TIMEOUT_S
 
+    serving: list[Pool] = []
+
     def stop() -> None:
         loop.call_soon_threadsafe(asked.set)
 
-    with stop_on_signals(stop, timeout_s):
+    def hurry() -> None:
+        for pool in serving:
+            loop.call_soon_threadsafe(pool.sessions.end_all, CloseCode.GOING_AWAY)
+
+    with stop_on_signals(stop, hurry, timeout_s):
         async with (
             running_pool(settings, assistants, recipe, tasks) as pool,
             collecting_rarely(lambda: len(pool.sessions) == 0),
         ):
+            serving.append(pool)
             on_serving(pool)
             await asked.wait()
         leave()

@@ -5,8 +5,9 @@ Every refusal is an HTTP answer with a problem document, so that a client learns
 
 from starlette.requests import HTTPConnection
 
+from app.processes.ledger import Ledger
 from app.server.identity import Identity, Principal
-from app.server.identity.wrong import NOT_ADMIN, NOT_ALLOWED
+from app.server.identity.wrong import NO_METRICS, NOT_ADMIN, NOT_ALLOWED
 from app.server.origins import OriginRules
 from app.server.refusal import TurnedAwayError
 from app.settings import Settings
@@ -19,16 +20,17 @@ class Door:
         identity: Tells who is there.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, ledger: Ledger | None = None) -> None:
         """Read what is valid.
 
         Args:
             settings: The settings.
+            ledger: What is shared with other processes; None if there are none.
 
         Raises:
             SettingsError: If a file that they name cannot be used.
         """
-        self.identity = Identity(settings)
+        self.identity = Identity(settings, ledger)
         self._origins = OriginRules(settings.allowed_origins, loopback_only=not settings.guarded)
 
     async def admit(self, connection: HTTPConnection) -> Principal:
@@ -70,6 +72,20 @@ class Door:
         principal = await self.admit(connection)
         if not principal.admin:
             raise TurnedAwayError(NOT_ADMIN)
+        return principal
+
+    async def admit_observer(self, connection: HTTPConnection) -> Principal:
+        """Tell who wants to see what the server counts.
+
+        Args:
+            connection: A request that was not answered yet.
+
+        Raises:
+            TurnedAwayError: As `admit`; 403 also without the right.
+        """
+        principal = await self.admit(connection)
+        if not (principal.metrics or principal.admin):
+            raise TurnedAwayError(NO_METRICS)
         return principal
 
     def check_right(self, principal: Principal, assistant: str) -> None:

@@ -18,6 +18,8 @@ from app.server.isolation import contain_exits
 from app.server.lifetime import Lifetimes
 from app.server.problems import answer_with_problems
 from app.server.state import ServerState
+from app.server.together import Membership
+from app.server.together.inside import answering_others
 from app.services import Roles
 from app.settings import Settings
 from app.telemetry.tracing import flush_traces
@@ -29,19 +31,32 @@ _NO_TELEMETRY: Any = dict.fromkeys(
 )
 
 
-def create_app(settings: Settings, assistants: Assistants) -> FastAPI:
+@contextlib.asynccontextmanager
+async def _others(state: ServerState) -> AsyncIterator[None]:
+    """Answer the other processes of the server, if there are any."""
+    if state.membership is None:
+        yield
+        return
+    async with answering_others(state, state.membership):
+        yield
+
+
+def create_app(
+    settings: Settings, assistants: Assistants, membership: Membership | None = None
+) -> FastAPI:
     """Make the FastAPI application; its services live as long as its lifespan.
 
     Args:
         settings: The settings.
         assistants: The assistants to host, as far as they may be hosted.
+        membership: This process's place among several; None if it is the whole server.
 
     Raises:
         SettingsError: If the default assistant may not be, or if a file that the settings name
             cannot be used.
     """
     assistants = hosted(settings, assistants)
-    door = Door(settings)
+    door = Door(settings, None if membership is None else membership.ledger)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -50,7 +65,9 @@ def create_app(settings: Settings, assistants: Assistants) -> FastAPI:
             # Nearly every assistant has a model; the first caller is not to wait for the import.
             from app.services import language_models  # noqa: F401
         async with Roles.open(settings, assistants) as roles:
-            state = app.state.server = ServerState(settings, assistants, roles, door)
+            state = app.state.server = ServerState(
+                settings, assistants, roles, door, membership=membership
+            )
             lifetimes = Lifetimes(
                 state.sessions,
                 idle_timeout_s=settings.idle_timeout_s,
@@ -58,7 +75,7 @@ def create_app(settings: Settings, assistants: Assistants) -> FastAPI:
             )
             watching = asyncio.create_task(lifetimes.watch(), name="lifetimes")
             try:
-                async with state.lag.measuring():
+                async with state.lag.measuring(), _others(state):
                     yield
             finally:
                 watching.cancel()

@@ -1,6 +1,7 @@
 """The addresses of the session server."""
 
 import asyncio
+import contextlib
 import time
 from http import HTTPStatus
 from typing import Annotated
@@ -10,8 +11,10 @@ from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel
 from starlette.requests import HTTPConnection
+from starlette.websockets import WebSocketDisconnect
 
 from agents import Recipe
+from app.processes.condition import ProcessState
 from app.server.admission import Place, Slot, wait_for_slot, wants_to_wait
 from app.server.admission.slots import FULL, RETRY_S
 from app.server.identity import Principal
@@ -21,8 +24,9 @@ from app.server.problems import problems
 from app.server.refusal import Refusal, TurnedAwayError
 from app.server.session import Caller, Session
 from app.server.state import ServerState, state_of
-from proxy import CloseCode, LineError
+from proxy import CloseCode, LineError, LinkClosedError
 from proxy.arrival import Arrival, arrive
+from proxy.close_codes import reason_for
 from proxy.wire import SESSION_HEADER
 
 router = APIRouter()
@@ -60,6 +64,16 @@ class Health(BaseModel):
     status: str
 
 
+class Readiness(Health):
+    """Whether the server takes callers.
+
+    Attributes:
+        processes: How each of its processes is, by its place.
+    """
+
+    processes: dict[str, str]
+
+
 # Only described here; the door reads the header itself, of WebSockets too.
 Described = Annotated[
     object,
@@ -83,14 +97,16 @@ async def live() -> Health:
     return Health(status="alive")
 
 
-@router.get("/readyz", responses={503: {"model": Health}})
+@router.get("/readyz", response_model=Readiness, responses={503: {"model": Readiness}})
 async def ready(state: State) -> JSONResponse:
-    """Tell whether new sessions are taken."""
-    if state.sessions.draining:
-        return JSONResponse({"status": "draining"}, HTTPStatus.SERVICE_UNAVAILABLE)
-    if state.lag.stalled(asyncio.get_running_loop().time()):
-        return JSONResponse({"status": "stalled"}, HTTPStatus.SERVICE_UNAVAILABLE)
-    return JSONResponse({"status": "ready"})
+    """Tell whether new sessions are taken: by one process of the server at least."""
+    now = asyncio.get_running_loop().time()
+    readiness = state.readiness(now)
+    said = Readiness(status=readiness, processes=dict(state.processes(now)))
+    taken = readiness is ProcessState.READY
+    return JSONResponse(
+        said.model_dump(), HTTPStatus.OK if taken else HTTPStatus.SERVICE_UNAVAILABLE
+    )
 
 
 @router.get("/v1/assistants", responses=problems(401, 403, 429, 503))
@@ -127,11 +143,15 @@ async def session(websocket: WebSocket, state: State, assistant: str | None = No
         await websocket.send_denial_response(state.turned_away(turned_away.refusal))
         return
     limits = SessionLimits.of(state.settings)
-    held = Session(recipe, caller, state.roles, limits, state.builder, metrics=state.metrics)
+    held = Session(
+        *(recipe, caller, state.roles, limits, state.builder),
+        id=state.new_session_id(),
+        metrics=state.metrics,
+    )
     if slot is not None:
         state.sessions.add(held, slot)
     try:
-        arrival = await arrive(websocket)
+        arrival = await _hear(websocket, held)
         returning = returning or arrival.returning
         if place is not None and not returning and not await _wait(state, place, held, arrival):
             return
@@ -147,9 +167,25 @@ async def session(websocket: WebSocket, state: State, assistant: str | None = No
     if returning:
         # Before the connection is over, which may be in hours.
         state.sessions.remove(held)
-        await state.sessions.take_back(arrival, caller.principal)
+        await state.take_back(arrival, caller.principal)
         return
     await state.sessions.run(held, arrival)
+
+
+async def _hear(websocket: WebSocket, held: Session) -> Arrival:
+    """Accept a caller and hear its hello, unless its session is to end before it says so."""
+    hearing = asyncio.create_task(arrive(websocket))
+    try:
+        await held.until_over(hearing)
+    finally:
+        hearing.cancel()
+        await asyncio.wait({hearing})
+    if not hearing.cancelled():
+        return hearing.result()
+    code = held.ending_with or CloseCode.GOING_AWAY
+    with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+        await websocket.close(code, reason_for(code))
+    raise LinkClosedError(code)
 
 
 async def _wait(state: ServerState, place: Place, held: Session, arrival: Arrival) -> bool:

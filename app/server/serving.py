@@ -9,17 +9,19 @@ from fastapi import FastAPI
 from uvicorn import Config
 
 from agents import Assistants
-from app.errors import AppError
 from app.loopback import EmbeddedServer, started
 from app.loops import log_loop
+from app.processes.listening import address_of, listen
 from app.server.factory import create_app
 from app.server.garbage import collecting_rarely
 from app.server.http_protocol import MAX_HEADER_BYTES, DoorProtocol
 from app.server.state import ServerState
-from app.server.stopping import LEAVE_TIMEOUT_S, leave, stop_on_signals
 from app.server.table import SessionTable
+from app.server.together import Membership
 from app.server.websocket_protocol import LineProtocol
 from app.settings import Settings
+from app.stopping import LEAVE_TIMEOUT_S, leave, stop_on_signals
+from proxy import CloseCode
 
 # How long uvicorn may take to close what is left after every session has ended.
 SHUTDOWN_TIMEOUT_S = 1
@@ -77,6 +79,31 @@ class SessionServer(EmbeddedServer):
         """The sessions of this server; there is none before it listens."""
         return self.state.sessions
 
+    def take(self, connection: socket.socket) -> "asyncio.Task[None]":
+        """Serve a connection that somebody else accepted.
+
+        Args:
+            connection: The connection.
+        """
+        return asyncio.create_task(self._take(connection), name="take")
+
+    async def _take(self, connection: socket.socket) -> None:
+        def protocol() -> asyncio.Protocol:
+            return DoorProtocol(
+                config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+            )
+
+        try:
+            connection.setblocking(False)
+            await asyncio.get_running_loop().connect_accepted_socket(protocol, connection)
+        except OSError:
+            connection.close()  # the caller has gone
+
+    def hurry(self) -> None:
+        """End every session at once, whatever is under way; callers are told so."""
+        self.state.room.close()
+        self.sessions.end_all(CloseCode.GOING_AWAY)
+
     def stop(self) -> None:
         """Drain and stop; may be called again."""
         if self._draining is None:
@@ -84,8 +111,12 @@ class SessionServer(EmbeddedServer):
 
     async def _drain(self) -> None:
         try:
-            self.state.room.close()
-            await self.sessions.drain(self._drain_timeout_s)
+            state = self.state
+            state.room.close()
+            state.peers.leave()
+            if state.membership is not None:
+                state.membership.go(len(state.sessions), state.sessions.begun)
+            await state.sessions.drain(self._drain_timeout_s)
         finally:
             self.should_exit = True
             self.stopped.set()
@@ -93,13 +124,15 @@ class SessionServer(EmbeddedServer):
 
 @contextlib.asynccontextmanager
 async def running_server(
-    settings: Settings, assistants: Assistants
+    settings: Settings, assistants: Assistants, membership: Membership | None = None
 ) -> AsyncIterator[tuple[str, SessionServer]]:
     """Serve while the block runs; drains and stops afterwards.
 
     Args:
         settings: The settings.
         assistants: The assistants to host.
+        membership: This process's place among several; None if it is the whole server. Then it has
+            no port, and `SessionServer.take` gives it connections.
 
     Yields:
         The server's address, for example `ws://127.0.0.1:8765`, and the server.
@@ -107,21 +140,26 @@ async def running_server(
     Raises:
         AppError: If the port cannot be had, or the server does not start.
     """
-    server = SessionServer(create_app(settings, assistants), settings)
-    listener = _listen(settings)
-    serving = asyncio.create_task(server.serve(sockets=[listener]), name="serve")
+    server = SessionServer(create_app(settings, assistants, membership), settings)
+    listeners = [listen(settings)] if membership is None else []
+    serving = asyncio.create_task(server.serve(sockets=listeners), name="serve")
     try:
         await started(server, serving)
         server.state.request_drain = server.stop
-        yield _address(settings, listener), server
+        yield "".join(address_of(one, settings) for one in listeners), server
     finally:
         server.stop()
         await asyncio.shield(serving)
-        listener.close()
+        for listener in listeners:
+            listener.close()
 
 
 async def serve(
-    settings: Settings, assistants: Assistants, *, on_listening: Callable[[str], None]
+    settings: Settings,
+    assistants: Assistants,
+    *,
+    on_listening: Callable[[str], None],
+    membership: Membership | None = None,
 ) -> None:
     """Serve until told to stop by SIGINT, SIGTERM or an administrator, and end the process with 0.
 
@@ -133,6 +171,7 @@ async def serve(
         settings: The settings.
         assistants: The assistants to host.
         on_listening: Called with the address of the server once it takes callers.
+        membership: This process's place among several; None if it is the whole server.
 
     Raises:
         AppError: If the port cannot be had, or the server does not start.
@@ -140,39 +179,26 @@ async def serve(
     log_loop()
     loop = asyncio.get_running_loop()
     asked = asyncio.Event()
+    serving: list[SessionServer] = []
     timeout_s = settings.drain_timeout_s + LEAVE_TIMEOUT_S
 
     def stop() -> None:
         loop.call_soon_threadsafe(asked.set)
 
-    with stop_on_signals(stop, timeout_s) as begin:
+    def hurry() -> None:
+        for server in serving:
+            loop.call_soon_threadsafe(server.hurry)
+
+    with stop_on_signals(stop, hurry, timeout_s) as stopping:
         async with (
-            running_server(settings, assistants) as (address, server),
+            running_server(settings, assistants, membership) as (address, server),
             collecting_rarely(lambda: len(server.sessions) == 0),
         ):
-            server.state.request_drain = begin
+            serving.append(server)
+            server.state.request_drain = stopping.begin
+            if membership is not None:
+                server.state.request_drain = membership.drain_all
+                membership.listen(server.take, stopping)
             on_listening(address)
             await asked.wait()
         leave()
-
-
-def _listen(settings: Settings) -> socket.socket:
-    host = settings.listen_host
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio turns Nagle's algorithm off only where the protocol is named. With it, a message that
-    # follows another waits 40 ms for an acknowledgement.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, settings.port))
-    except OSError as error:
-        listener.close()
-        raise AppError(f"cannot listen on {host}:{settings.port}: {error.strerror}") from None
-    return listener
-
-
-def _address(settings: Settings, listener: socket.socket) -> str:
-    port = listener.getsockname()[1]
-    host = settings.listen_host
-    shown = f"[{host}]" if ":" in host else host
-    return f"ws://{shown}:{port}"

@@ -146,7 +146,7 @@ class Session:
         if self.state is not SessionState.DETACHED:
             quiet = asyncio.create_task(self.turns.quiet())
             try:
-                await self._until_over(quiet)
+                await self.until_over(quiet)
             finally:
                 quiet.cancel()
         self.end(code)
@@ -217,7 +217,7 @@ class Session:
         running = asyncio.create_task(self._hold(runner, line, tasks), name=runner.name)
         watching = asyncio.create_task(self._watch(runner, tasks, deadline))
         try:
-            await self._until_over(running)
+            await self.until_over(running)
         finally:
             self._move(SessionState.DRAINING)
             watching.cancel()
@@ -233,7 +233,7 @@ class Session:
             metadata=self.caller.metadata,
         )
         building = asyncio.create_task(self.builder.build(self.recipe, context))
-        await self._until_over(building, deadline)
+        await self.until_over(building, deadline)
         if not building.done():
             building.cancel()
             self._late()
@@ -248,10 +248,13 @@ class Session:
             return None
         return None if self._over.is_set() else building.result()
 
-    async def _until_over(
-        self, running: "asyncio.Task[Any]", deadline: float | None = None
-    ) -> None:
-        """Wait until a task is done, the session is to end, or a deadline has passed."""
+    async def until_over(self, running: "asyncio.Task[Any]", deadline: float | None = None) -> None:
+        """Wait until a task is done, the session is to end, or a deadline has passed.
+
+        Args:
+            running: The task, which goes on in any case.
+            deadline: On the clock of the event loop; None for none.
+        """
         over = asyncio.create_task(self._over.wait())
         loop = asyncio.get_running_loop()
         try:

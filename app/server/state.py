@@ -1,5 +1,6 @@
 """What the routes of one server share."""
 
+import uuid
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,15 +9,20 @@ from fastapi.responses import JSONResponse
 from starlette.requests import HTTPConnection
 
 from agents import Assistants
+from app.processes.condition import ProcessState
+from app.processes.ledger import LedgerError
 from app.server.admission import SlotLimits, Slots, WaitingRoom
+from app.server.admission.book import SharedBook
 from app.server.building import Builder
 from app.server.door import Door
 from app.server.refusal import Refusal
 from app.server.states import SessionState
 from app.server.table import SessionTable
+from app.server.together import Membership, Peers
 from app.services import Roles
 from app.settings import Settings
 from app.telemetry import LoopLag, Metrics, ServerView
+from proxy.arrival import Arrival
 
 
 @dataclass
@@ -36,6 +42,8 @@ class ServerState:
         metrics: What the server counts.
         lag: How late its event loop is.
         refusals: Who was turned away, by reason.
+        membership: Its place among several processes; None if it is the whole server.
+        peers: The other processes.
     """
 
     settings: Settings
@@ -46,6 +54,8 @@ class ServerState:
     builder: Builder = field(default_factory=Builder)
     request_drain: Callable[[], None] = lambda: None
     metrics: Metrics = field(default_factory=Metrics)
+    membership: Membership | None = None
+    peers: Peers = field(init=False)
     slots: Slots = field(init=False)
     room: WaitingRoom = field(init=False)
     lag: LoopLag = field(init=False)
@@ -54,7 +64,10 @@ class ServerState:
 
     def __post_init__(self) -> None:
         """Make what follows from the settings, and let the metrics look at the other parts."""
-        self.slots = Slots(SlotLimits.of(self.settings))
+        one = self.membership
+        book = None if one is None else SharedBook(one.ledger, one.place)
+        self.slots = Slots(SlotLimits.of(self.settings), book)
+        self.peers = Peers(self.settings, one)
         self.room = WaitingRoom(self.slots, self.settings.max_waiting_callers)
         self.lag = LoopLag(self.settings.stall_timeout_s, self.metrics.lag.observe)
         self.metrics.serve(
@@ -68,6 +81,56 @@ class ServerState:
                 resumes=self.sessions.resumes,
             )
         )
+
+    @property
+    def draining(self) -> bool:
+        """Whether the whole server takes no more callers."""
+        if self.membership is None:
+            return self.sessions.draining
+        return self.readiness(0.0) is ProcessState.DRAINING
+
+    def readiness(self, now: float) -> ProcessState:
+        """Tell whether the whole server takes callers: it does if one of its processes does.
+
+        Args:
+            now: The time on the event loop's clock.
+        """
+        if self.membership is not None:
+            try:
+                return self.membership.conditions.of_server()
+            except LedgerError:
+                return ProcessState.STALLED
+        if self.sessions.draining:
+            return ProcessState.DRAINING
+        return ProcessState.STALLED if self.lag.stalled(now) else ProcessState.READY
+
+    def processes(self, now: float) -> dict[str, ProcessState]:
+        """Tell how every process is, by its place.
+
+        Args:
+            now: The time on the event loop's clock.
+        """
+        if self.membership is None:
+            return {"0": self.readiness(now)}
+        try:
+            conditions = self.membership.conditions.of_all()
+        except LedgerError:
+            return {}
+        return {str(place): condition.state for place, condition in conditions.items()}
+
+    def new_session_id(self) -> str:
+        """Make an id for a session, unguessable."""
+        return uuid.uuid4().hex if self.membership is None else self.membership.new_session_id()
+
+    async def take_back(self, arrival: Arrival, principal: str) -> None:
+        """Carry on with a session over a new connection, wherever it is, while that lasts.
+
+        Args:
+            arrival: A caller that says it comes back.
+            principal: Who that is.
+        """
+        if not await self.peers.take_back(arrival, principal):
+            await self.sessions.take_back(arrival, principal)
 
     def turned_away(self, refusal: Refusal) -> JSONResponse:
         """Count a refusal, and write its answer.

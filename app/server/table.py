@@ -22,6 +22,7 @@ class SessionTable:
 
     Attributes:
         draining: Whether no more are taken.
+        begun: How many there were, with those that are running.
         resumes: How those fared who came back, by outcome.
     """
 
@@ -30,7 +31,7 @@ class SessionTable:
         self.draining = False
         self.resumes: Counter[str] = Counter(dict.fromkeys(("resumed", "refused", "expired"), 0))
         self._sessions: dict[str, Session] = {}
-        self._count = 0
+        self.begun = 0
         self._slots: dict[str, Slot] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._empty = asyncio.Event()
@@ -52,8 +53,8 @@ class SessionTable:
             slot: Its place, which is given back when nothing of it is left; None where sessions
                 are counted otherwise.
         """
-        self._count += 1
-        session.number = self._count
+        self.begun += 1
+        session.number = self.begun if slot is None else slot.number
         self._sessions[session.id] = session
         if slot is not None:
             self._slots[session.id] = slot
@@ -123,6 +124,15 @@ class SessionTable:
         """Wait until there is no session; a new one may begin at once."""
         await self._empty.wait()
 
+    def end_all(self, code: CloseCode) -> None:
+        """Ask every session to end, whatever is under way in it.
+
+        Args:
+            code: What callers are told.
+        """
+        for session in self:
+            session.end(code)
+
     async def drain(self, timeout_s: float) -> None:
         """Take no more sessions, and end each as soon as no answer is under way in it.
 
@@ -145,8 +155,7 @@ class SessionTable:
         cut_short = sum(task.cancelling() > 0 and not task.done() for task in leaving)
         if cut_short:
             logger.warning(f"{cut_short} answers were not over in time")
-        for session in sessions:
-            session.end(CloseCode.GOING_AWAY)
+        self.end_all(CloseCode.GOING_AWAY)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):
                 await self.wait_empty()

@@ -82,7 +82,7 @@ async def test_wrong_tokens_from_thousands_of_addresses_take_no_more_memory(
     addresses = [f"10.{number // 250}.{number % 250}.1" for number in range(2_000)]
     requests = [guess(number, address) for number, address in enumerate(addresses)]
     assert await guesses(server, requests) == {"403": 2_000}
-    assert len(server.server.state.door.identity._failures) == 100
+    assert len(server.server.state.door.identity._failures._buckets) == 100
     assert await server.listed(TOKEN), "whoever is somewhere else is not kept out"
 
 

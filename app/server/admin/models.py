@@ -159,6 +159,8 @@ class SessionPage(BaseModel):
         total: How many there are that match.
         waiting: How many callers wait for a session.
         draining: Whether the server takes no more.
+        silent_processes: How many processes of the server did not answer; their sessions are
+            missing.
     """
 
     sessions: list[SessionInfo]
@@ -166,6 +168,7 @@ class SessionPage(BaseModel):
     total: int
     waiting: int
     draining: bool
+    silent_processes: int = 0
 
 
 class Ended(BaseModel):
@@ -173,9 +176,11 @@ class Ended(BaseModel):
 
     Attributes:
         ended: How many sessions.
+        silent_processes: How many processes of the server did not answer; theirs go on.
     """
 
     ended: int
+    silent_processes: int = 0
 
 
 class Draining(BaseModel):

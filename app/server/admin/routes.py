@@ -8,16 +8,23 @@ from loguru import logger
 from starlette.requests import HTTPConnection
 
 from app.foreign import plain
+from app.server.admin import desk
 from app.server.admin.models import Draining, Ended, Filters, SessionInfo, SessionPage, Whose
+from app.server.admission.slots import RETRY_S
 from app.server.identity import Principal
 from app.server.problems import problems
 from app.server.refusal import Refusal, TurnedAwayError
 from app.server.routes import Described, State
-from app.server.session import Session
 from app.server.state import ServerState
-from proxy import CloseCode
+from app.server.together import paths as inside
 
 _NO_SESSION = Refusal(HTTPStatus.NOT_FOUND, "no_session", "there is no such session here")
+_SILENT = Refusal(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "process_silent",
+    "a process of this server does not answer, and may have the session",
+    RETRY_S,
+)
 _AMBIGUOUS = Refusal(HTTPStatus.CONFLICT, "ambiguous", "several sessions have an id that begins so")
 
 
@@ -40,23 +47,28 @@ router = APIRouter(
 @router.get("/v1/admin/sessions")
 async def list_sessions(state: State, filters: Annotated[Filters, Query()]) -> SessionPage:
     """List sessions, the oldest first."""
-    matching = [session for session in state.sessions if filters.match(session)]
-    after = int(filters.cursor or 0)
-    left = [session for session in matching if session.number > after]
-    page = left[: filters.limit]
+    query = filters.model_dump(mode="json")
+    others = await state.peers.ask(desk.Part, "GET", inside.SESSIONS, query=query)
+    parts = [desk.part_of(state, filters), *others.by_place.values()]
+    sessions = sorted(
+        (session for part in parts for session in part.sessions),
+        key=lambda session: session.number,
+    )
+    page = sessions[: filters.limit]
     return SessionPage(
-        sessions=[SessionInfo.of(session) for session in page],
-        next=str(page[-1].number) if len(left) > filters.limit else None,
-        total=len(matching),
-        waiting=len(state.room),
-        draining=state.sessions.draining,
+        sessions=[session.info for session in page],
+        next=str(page[-1].number) if len(sessions) > filters.limit else None,
+        total=sum(part.total for part in parts),
+        waiting=sum(part.waiting for part in parts),
+        draining=state.draining,
+        silent_processes=others.silent,
     )
 
 
 @router.get("/v1/admin/sessions/{session_id}", responses=problems(404, 409))
 async def show_session(session_id: Id, state: State) -> SessionInfo:
     """Show one session."""
-    return SessionInfo.of(_find(state, session_id))
+    return await _find(state, session_id)
 
 
 @router.delete(
@@ -64,37 +76,43 @@ async def show_session(session_id: Id, state: State) -> SessionInfo:
 )
 async def end_session(session_id: Id, state: State, by: Administrator) -> Ended:
     """End one session; its caller is told so with close code 4008."""
-    return _end([_find(state, session_id)], by)
+    found = await _find(state, session_id)
+    return await _end(state, desk.Order(by=by.name, session_id=found.id))
 
 
 @router.delete("/v1/admin/sessions", status_code=HTTPStatus.ACCEPTED)
 async def end_sessions(whose: Annotated[Whose, Query()], state: State, by: Administrator) -> Ended:
     """End every session of one principal."""
-    return _end([one for one in state.sessions if one.caller.principal == whose.principal], by)
+    return await _end(state, desk.Order(by=by.name, principal=whose.principal))
 
 
 @router.post("/v1/drain", status_code=HTTPStatus.ACCEPTED)
 async def drain(state: State, by: Administrator) -> Draining:
     """Take no more callers, let answers be heard to their end, end every session, and stop."""
+    others = await state.peers.ask(desk.Count, "GET", inside.COUNT)
     if not state.sessions.draining:
         logger.info(f"{plain(by.name)} has the server drained")
         state.sessions.draining = True
         state.request_drain()
-    return Draining(sessions=len(state.sessions), timeout_s=state.settings.drain_timeout_s)
+    return Draining(
+        sessions=len(state.sessions) + sum(one.count for one in others.by_place.values()),
+        timeout_s=state.settings.drain_timeout_s,
+    )
 
 
-def _find(state: ServerState, session_id: str) -> Session:
-    found = [session for session in state.sessions if session.id.startswith(session_id)]
+async def _find(state: ServerState, session_id: str) -> SessionInfo:
+    others = await state.peers.ask(desk.Found, "GET", f"{inside.SESSIONS}/{session_id}")
+    parts = [desk.find(state, session_id), *others.by_place.values()]
+    found = [session for part in parts for session in part.sessions]
     if not found:
-        raise TurnedAwayError(_NO_SESSION)
+        raise TurnedAwayError(_SILENT if others.silent else _NO_SESSION)
     if len(found) > 1:
         raise TurnedAwayError(_AMBIGUOUS)
     return found[0]
 
 
-def _end(sessions: list[Session], by: Principal) -> Ended:
-    for session in sessions:
-        with logger.contextualize(session=session.id[:8]):
-            logger.info(f"{plain(by.name)} ends the session")
-        session.end(CloseCode.ENDED_BY_OPERATOR)
-    return Ended(ended=len(sessions))
+async def _end(state: ServerState, order: desk.Order) -> Ended:
+    others = await state.peers.ask(desk.Count, "POST", inside.END, body=order)
+    own = desk.end(state, order)
+    ended = own.count + sum(one.count for one in others.by_place.values())
+    return Ended(ended=ended, silent_processes=others.silent)

@@ -4,11 +4,12 @@ Taking one is a single step of the event loop, so that however many callers come
 never more sessions than there may be.
 """
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from app.processes.ledger import LedgerError
+from app.server.admission.book import Book, Entry, OwnBook
 from app.server.identity import Principal
 from app.server.refusal import Refusal, TurnedAwayError
 from app.settings import Settings
@@ -38,9 +39,10 @@ class SlotLimits:
     """How many sessions there may be.
 
     Attributes:
-        total: In all.
-        per_principal: Of one principal that has no number of its own; None for as many as in all.
-        per_assistant: With one assistant; None likewise.
+        total: In this process.
+        per_principal: Of one principal that has no number of its own, in the whole server; None
+            for as many as there are.
+        per_assistant: With one assistant; likewise.
     """
 
     total: int
@@ -58,14 +60,20 @@ class SlotLimits:
 
 
 class Slot:
-    """The place of one session."""
+    """The place of one session.
 
-    def __init__(self, give_back: Callable[[], None]) -> None:
+    Attributes:
+        number: Its place in the order of all slots of the server that were ever taken.
+    """
+
+    def __init__(self, number: int, give_back: Callable[[], None]) -> None:
         """Take it.
 
         Args:
+            number: Its number.
             give_back: Called once, when it is released.
         """
+        self.number = number
         self._give_back: Callable[[], None] | None = give_back
 
     def release(self) -> None:
@@ -76,18 +84,18 @@ class Slot:
 
 
 class Slots:
-    """The slots of one server."""
+    """The slots of one process."""
 
-    def __init__(self, limits: SlotLimits) -> None:
+    def __init__(self, limits: SlotLimits, book: Book | None = None) -> None:
         """Start with all of them free.
 
         Args:
             limits: How many there are.
+            book: Who has one, by principal and assistant; None for a book of its own.
         """
         self.limits = limits
+        self._book: Book = book or OwnBook()
         self._total = 0
-        self._by_principal: Counter[str] = Counter()
-        self._by_assistant: Counter[str] = Counter()
         self._on_free: Callable[[], None] | None = None
 
     @property
@@ -113,64 +121,52 @@ class Slots:
         Raises:
             TurnedAwayError: 429 if the principal has as many as it may, 503 if there is none.
         """
-        self.check_own(principal)
-        if not self.free_for(assistant):
+        entry = self.enter(principal)
+        slot = self.take(entry, assistant)
+        if slot is None:
+            entry.strike()
             raise TurnedAwayError(FULL if self._total >= self.limits.total else ASSISTANT_FULL)
-        return self.take(assistant, self.count(principal))
+        return slot
 
-    def check_own(self, principal: Principal) -> None:
-        """Refuse a principal that has as many as it may.
+    def enter(self, principal: Principal) -> Entry:
+        """Count somebody who has a session or waits for one.
 
         Args:
             principal: Who.
 
         Raises:
-            TurnedAwayError: 429.
+            TurnedAwayError: 429 if the principal has as many as it may.
         """
-        cap = principal.max_sessions or self.limits.per_principal
-        if cap is not None and self._by_principal[principal.name] >= cap:
+        try:
+            entry = self._book.enter(
+                principal.name, principal.max_sessions or self.limits.per_principal
+            )
+        except LedgerError:
+            raise TurnedAwayError(FULL) from None
+        if entry is None:
             raise TurnedAwayError(OWN_CAP)
+        return entry
 
-    def free_for(self, assistant: str) -> bool:
-        """Tell whether there is a slot for a session with an assistant.
-
-        Args:
-            assistant: Its name.
-        """
-        cap = self.limits.per_assistant
-        has_room = cap is None or self._by_assistant[assistant] < cap
-        return has_room and self._total < self.limits.total
-
-    def count(self, principal: Principal) -> Callable[[], None]:
-        """Count somebody who has a session or waits for one; gives what ends that.
+    def take(self, entry: Entry, assistant: str) -> Slot | None:
+        """Take a slot for somebody who is counted already; None if there is none.
 
         Args:
-            principal: Who.
+            entry: What `enter` gave. It is struck when the slot is released.
+            assistant: For a session with whom.
         """
-        self._by_principal[principal.name] += 1
-        return lambda: _less(self._by_principal, principal.name)
-
-    def take(self, assistant: str, release: Callable[[], None]) -> Slot:
-        """Take a slot for somebody who is counted already.
-
-        Args:
-            assistant: For a session with whom; `free_for` has agreed.
-            release: What `count` gave.
-        """
+        if self._total >= self.limits.total:
+            return None
+        try:
+            if not entry.seat(assistant, self.limits.per_assistant):
+                return None
+        except LedgerError:
+            return None
         self._total += 1
-        self._by_assistant[assistant] += 1
 
         def give_back() -> None:
-            release()
+            entry.strike()
             self._total -= 1
-            _less(self._by_assistant, assistant)
             if self._on_free is not None:
                 self._on_free()
 
-        return Slot(give_back)
-
-
-def _less(counter: Counter[str], name: str) -> None:
-    counter[name] -= 1
-    if counter[name] <= 0:
-        del counter[name]
+        return Slot(entry.number, give_back)

@@ -1,8 +1,8 @@
 """Where callers wait for a slot, in the order in which they came."""
 
 import asyncio
-from collections.abc import Callable
 
+from app.server.admission.book import Entry
 from app.server.admission.slots import FULL, Slot, Slots
 from app.server.identity import Principal
 from app.server.refusal import TurnedAwayError
@@ -14,20 +14,21 @@ class Place:
     Attributes:
         assistant: Whom it waits for.
         settled: Set once it has a slot, or nobody gets one any more.
+        entry: What counts the caller.
         slot: What it got and was not taken yet.
     """
 
-    def __init__(self, assistant: str, release: Callable[[], None]) -> None:
+    def __init__(self, assistant: str, entry: Entry) -> None:
         """Take it.
 
         Args:
             assistant: Whom the caller waits for.
-            release: Called when the caller neither waits nor has a session any more.
+            entry: What counts the caller.
         """
         self.assistant = assistant
+        self.entry = entry
         self.settled = asyncio.Event()
         self.slot: Slot | None = None
-        self.release = release
 
     def take(self) -> Slot | None:
         """Take the slot, which is the caller's to release from then on; None if there is none."""
@@ -53,7 +54,7 @@ class WaitingRoom:
         self._max_waiting = max_waiting
         self._queue: dict[Place, None] = {}
         self._positions: dict[Place, int] | None = None
-        slots.when_free(self._serve)
+        slots.when_free(self.serve)
 
     def __len__(self) -> int:
         """Count those who wait."""
@@ -71,8 +72,7 @@ class WaitingRoom:
         """
         if len(self._queue) >= self._max_waiting:
             raise TurnedAwayError(FULL)
-        self._slots.check_own(principal)
-        place = Place(assistant, self._slots.count(principal))
+        place = Place(assistant, self._slots.enter(principal))
         self._queue[place] = None
         self._positions = None
         return place
@@ -95,7 +95,7 @@ class WaitingRoom:
         """
         if place in self._queue:
             self._remove(place)
-            place.release()
+            place.entry.strike()
         slot = place.take()
         if slot is not None:
             slot.release()
@@ -104,18 +104,24 @@ class WaitingRoom:
         """Send everybody away."""
         for place in list(self._queue):
             self._remove(place)
-            place.release()
+            place.entry.strike()
             place.settled.set()
 
     def _remove(self, place: Place) -> None:
         del self._queue[place]
         self._positions = None
 
-    def _serve(self) -> None:
+    def serve(self) -> None:
+        """Give out the slots that there are."""
+        full: set[str] = set()
         for place in list(self._queue):
             if self._slots.taken >= self._slots.limits.total:
                 return
-            if self._slots.free_for(place.assistant):
-                self._remove(place)
-                place.slot = self._slots.take(place.assistant, place.release)
-                place.settled.set()
+            if place.assistant in full:
+                continue
+            place.slot = self._slots.take(place.entry, place.assistant)
+            if place.slot is None:
+                full.add(place.assistant)
+                continue
+            self._remove(place)
+            place.settled.set()

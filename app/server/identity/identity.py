@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pydantic import SecretStr
 from starlette.requests import HTTPConnection
 
+from app.processes.ledger import Ledger
 from app.server.identity.json_web_tokens import JwtVerifier, looks_like_jwt
 from app.server.identity.principals import ANONYMOUS, Principal
-from app.server.identity.rate_limit import FailureLimiter
-from app.server.identity.tickets import PARAMETER, TicketOffice
+from app.server.identity.rate_limit import FailureLimiter, OwnBuckets, SharedBuckets
+from app.server.identity.tickets import PARAMETER, OwnTickets, SharedTickets, Tickets
 from app.server.identity.token_file import TokenFile
 from app.server.identity.tokens import TokenTable
 from app.server.identity.wrong import NO_TOKEN, WrongCredentialError
@@ -24,16 +25,17 @@ class Identity:
         tickets: The tickets that were not used yet.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, ledger: Ledger | None = None) -> None:
         """Read what is valid.
 
         Args:
             settings: The settings.
+            ledger: What is shared with other processes; None if there are none.
 
         Raises:
             SettingsError: If a file that they name cannot be used.
         """
-        self.tickets = TicketOffice()
+        self.tickets: Tickets = OwnTickets() if ledger is None else SharedTickets(ledger)
         self._guarded = settings.guarded
         self._plain = [
             *_named(settings.tokens, "token", assistants=None),
@@ -42,7 +44,10 @@ class Identity:
         path = settings.principals_file
         self._file = None if path is None else TokenFile(path)
         self._jwts = JwtVerifier.of(settings)
-        self._failures = FailureLimiter(settings.wrong_tokens_per_minute)
+        wrong = settings.wrong_tokens_per_minute
+        self._failures = FailureLimiter(
+            OwnBuckets(wrong) if ledger is None else SharedBuckets(wrong, ledger)
+        )
 
     async def close(self) -> None:
         """Give up what goes on in the background."""

@@ -7,8 +7,9 @@
 | `trunkline_assistants` | a list of assistants, or one text of them with spaces; `*` is all |
 | `trunkline_max_sessions` | how many sessions at a time |
 | `trunkline_admin` | `true` for an administrator |
+| `trunkline_metrics` | `true` for whoever reads `/metrics` |
 
-A setting puts something else in front of the names of the last three.
+A setting puts something else in front of the names of the last four.
 """
 
 from collections.abc import Mapping
@@ -152,6 +153,7 @@ def _principal(claims: Mapping[str, Any], prefix: str) -> Principal:
     assistants = claims.get(f"{prefix}assistants", [])
     max_sessions = claims.get(f"{prefix}max_sessions")
     admin = claims.get(f"{prefix}admin", False)
+    metrics = claims.get(f"{prefix}metrics", False)
     if isinstance(assistants, str):
         assistants = assistants.split()
     good = (
@@ -162,8 +164,9 @@ def _principal(claims: Mapping[str, Any], prefix: str) -> Principal:
         and all(isinstance(assistant, str) for assistant in assistants)
         and (max_sessions is None or (type(max_sessions) is int and max_sessions > 0))
         and isinstance(admin, bool)
+        and isinstance(metrics, bool)
     )
     if not good:
         raise WrongCredentialError(_BAD_CLAIMS)
     expires_at = float(claims["exp"]) + LEEWAY_S
-    return Principal(f"jwt:{name}", rights_of(assistants), max_sessions, admin, expires_at)
+    return Principal(f"jwt:{name}", rights_of(assistants), max_sessions, admin, expires_at, metrics)

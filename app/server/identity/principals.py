@@ -17,6 +17,7 @@ class Principal:
         max_sessions: How many sessions it may have at a time; None for what the settings say.
         admin: Whether it may look at the sessions of others, end them, and drain the server.
         expires_at: When its token or JWT ends, in seconds of the Unix epoch; None for never.
+        metrics: Whether it may see what the server counts; administrators may.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Principal:
     max_sessions: int | None = None
     admin: bool = False
     expires_at: float | None = None
+    metrics: bool = False
 
     def may_open(self, assistant: str) -> bool:
         """Tell whether it may have sessions with an assistant, which may not exist.
@@ -40,7 +42,7 @@ class Principal:
 
 
 # Everybody, on a server that asks nobody who they are. Administering it takes a token even there.
-ANONYMOUS = Principal("anonymous", None)
+ANONYMOUS = Principal("anonymous", None, metrics=True)
 
 
 def rights_of(assistants: "list[str] | tuple[str, ...]") -> frozenset[str] | None:

@@ -75,6 +75,8 @@ def as_toml(entry: TokenEntry) -> str:
         lines.append(f"expires = {entry.expires.isoformat(timespec='seconds')}")
     if entry.admin:
         lines.append("admin = true")
+    if entry.metrics:
+        lines.append("metrics = true")
     return "\n".join(lines) + "\n"
 
 

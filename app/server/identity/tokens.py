@@ -40,6 +40,7 @@ class TokenEntry(BaseModel):
         max_sessions: How many sessions the principal may have at a time.
         expires: When it ends; None for never.
         admin: Whether it administers the server.
+        metrics: Whether it may see what the server counts.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -52,6 +53,7 @@ class TokenEntry(BaseModel):
     max_sessions: Annotated[int, Field(ge=1)] | None = None
     expires: datetime | None = None
     admin: bool = False
+    metrics: bool = False
 
     @field_validator("name")
     @classmethod
@@ -75,6 +77,7 @@ class TokenEntry(BaseModel):
             self.max_sessions,
             self.admin,
             None if self.expires is None else self.expires.timestamp(),
+            self.metrics,
         )
 
 
@@ -85,6 +88,7 @@ def new_token(
     max_sessions: int | None = None,
     expires: datetime | None = None,
     admin: bool = False,
+    metrics: bool = False,
 ) -> tuple[str, TokenEntry]:
     """Make a token.
 
@@ -94,6 +98,7 @@ def new_token(
         max_sessions: How many sessions.
         expires: When it ends.
         admin: Whether it administers.
+        metrics: Whether it may see what the server counts.
 
     Returns:
         The token, which is kept nowhere, and what is kept of it.
@@ -113,6 +118,7 @@ def new_token(
         max_sessions=max_sessions,
         expires=expires,
         admin=admin,
+        metrics=metrics,
     )
 
 

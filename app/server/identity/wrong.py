@@ -13,6 +13,9 @@ WRONG_TICKET = Refusal(
     HTTPStatus.FORBIDDEN, "wrong_ticket", "this ticket is not valid here, or not any more"
 )
 NOT_ADMIN = Refusal(HTTPStatus.FORBIDDEN, "not_admin", "this takes the rights of an administrator")
+NO_METRICS = Refusal(
+    HTTPStatus.FORBIDDEN, "no_metrics", "this takes the right to see metrics, or to administer"
+)
 NOT_ALLOWED = Refusal(
     HTTPStatus.FORBIDDEN, "not_allowed", "this token does not open this assistant"
 )

@@ -21,6 +21,7 @@ from tests.app.telemetry.desk import FAREWELL, FOUND, GREETING, TAKEN_OVER, desk
 from tests.proxy.conversation import within
 
 TOKEN = "a-token-of-the-tests"
+ADMIN = "an-admin-of-the-tests"
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
 
 
@@ -52,7 +53,7 @@ class Served:
 
     async def scrape(self, accept: str = "text/plain") -> dict[str, Metric]:
         """Give every metric by name."""
-        found = await self.get("/metrics", authorization=f"Bearer {TOKEN}", accept=accept)
+        found = await self.get("/metrics", authorization=f"Bearer {ADMIN}", accept=accept)
         assert found.status_code == 200
         parse = open_metrics if "openmetrics" in accept else families
         return {family.name: family for family in parse(found.text)}
@@ -77,7 +78,10 @@ def value(metrics: dict[str, Metric], name: str, **labels: str) -> float:
 @contextlib.asynccontextmanager
 async def served(**settings: Any) -> AsyncIterator[Served]:
     """Run a server while the block runs."""
-    given = {"port": 0, "host": "127.0.0.1", "tokens": TOKEN, "default_assistant": "desk"}
+    given = {
+        **{"port": 0, "host": "127.0.0.1", "default_assistant": "desk"},
+        **{"tokens": TOKEN, "admin_tokens": ADMIN},
+    }
     assistants = Assistants([desk, *RECIPES])
     async with running_server(Settings(**{**given, **settings}), assistants) as (address, server):
         yield Served(address, server)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from app.processes.condition import ProcessState
 from app.telemetry.record import reason_of
 from proxy import CloseCode
 from proxy.filter import DropReason
@@ -75,6 +76,7 @@ async def test_every_metric_and_label_in_them_is_shown_by_a_server(server: Serve
 def test_values_of_labels_in_them_exist() -> None:
     known = {"reason": {*REASONS, "home", "local"}, "outcome": OUTCOMES}
     known["status"] = {"failed", "error"}
+    known["state"] = set(ProcessState)
     for expression in EXPRESSIONS:
         for label, given in MATCHER.findall(expression):
             if not given.startswith("$"):

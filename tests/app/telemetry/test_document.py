@@ -34,7 +34,7 @@ def test_every_attribute_that_may_leave_is_described() -> None:
 
 
 def test_every_field_of_the_log_is_described() -> None:
-    fields = Fields("app:1", "abcd1234", "words", "ValueError", "4bf9")
+    fields = Fields("app:1", "abcd1234", "words", "ValueError", "4bf9", 1)
     record: Any = {
         "time": datetime.now(UTC),
         "level": SimpleNamespace(name="INFO"),

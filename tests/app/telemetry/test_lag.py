@@ -60,5 +60,5 @@ async def test_a_server_whose_loop_stood_still_is_alive_and_not_ready(impatient:
         while answer.status_code == 200:  # until it has been measured once
             answer = await impatient.get("/readyz")
     assert answer.status_code == 503
-    assert answer.json() == {"status": "stalled"}
+    assert answer.json() == {"status": "stalled", "processes": {"0": "stalled"}}
     assert (await impatient.get("/livez")).status_code == 200

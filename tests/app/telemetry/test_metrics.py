@@ -6,6 +6,9 @@ from pathlib import Path
 from pipecat.pipeline.job_context import JobStatus
 
 from app import __version__
+from app.processes.condition import ProcessState
+from app.server.identity.token_file import add_to_file
+from app.server.identity.tokens import new_token
 from app.server.states import SessionState
 from proxy import CloseCode
 from proxy.dialect import Direction
@@ -14,10 +17,12 @@ from proxy.outbox import Kind
 from tests.app.server.recipes import RECIPES
 from tests.app.telemetry.desk import GREETING, desk
 from tests.app.telemetry.served import (
+    ADMIN,
     OPEN_METRICS,
     TOKEN,
     Served,
     names,
+    served,
     value,
     whole_conversation,
 )
@@ -75,13 +80,31 @@ async def test_who_is_turned_away_is_counted_by_reason(server: Served) -> None:
     assert value(metrics, "trunkline_admissions_refused_total", reason="full") == 0
 
 
-async def test_metrics_are_for_those_who_may_come_in(server: Served) -> None:
+async def test_metrics_are_for_those_who_may_see_them(server: Served) -> None:
     assert (await server.get("/metrics")).status_code == 401
     assert (await server.get("/metrics", authorization="Bearer wrong")).status_code == 403
+    caller = await server.get("/metrics", authorization=f"Bearer {TOKEN}")
+    assert (caller.status_code, caller.json()["code"]) == (403, "no_metrics")
+
+
+async def test_the_right_to_see_metrics_is_no_right_to_anything_else(tmp_path: Path) -> None:
+    path = tmp_path / "principals.toml"
+    token, entry = new_token("prometheus", metrics=True)
+    add_to_file(path, entry)
+    given = {"authorization": f"Bearer {token}"}
+    async with served(principals_file=path) as server:
+        assert (await server.get("/metrics", **given)).status_code == 200
+        assert (await server.get("/v1/admin/sessions", **given)).status_code == 403
+        assert (await server.get("/v1/assistants", **given)).json() == []
+
+
+async def test_a_server_on_this_machine_that_asks_for_no_token_shows_them_to_all() -> None:
+    async with served(tokens="", admin_tokens="") as server:
+        assert "trunkline_sessions" in (await server.get("/metrics")).text
 
 
 async def test_who_asks_for_open_metrics_gets_them(server: Served) -> None:
-    answer = await server.get("/metrics", authorization=f"Bearer {TOKEN}", accept=OPEN_METRICS)
+    answer = await server.get("/metrics", authorization=f"Bearer {ADMIN}", accept=OPEN_METRICS)
     assert answer.headers["content-type"].startswith("application/openmetrics-text")
     assert answer.text.endswith("# EOF\n")
     assert "trunkline_sessions" in await server.scrape(OPEN_METRICS)
@@ -96,7 +119,7 @@ async def test_labels_have_few_values(server: Served) -> None:
         "kind": {*Kind, "unknown"},
         "outcome": {"resumed", "refused", "expired"},
         "reason": {*reasons, "draining"},
-        "state": set(SessionState),
+        "state": {*SessionState, *ProcessState},
         "status": set(JobStatus),
         "version": {__version__},
     }

@@ -14,7 +14,7 @@ from app.caller.assistants import RemoteAssistant
 from app.logs import configure_logs
 from tests.agents.talking import talking
 from tests.app.telemetry.desk import FAREWELL, FOUND, GREETING, SECRETS, TAKEN_OVER
-from tests.app.telemetry.served import OPEN_METRICS, TOKEN, Served, served
+from tests.app.telemetry.served import ADMIN, OPEN_METRICS, TOKEN, Served, served
 from tests.proxy.conversation import within
 
 SAID = ("which bird do I mean?", "the office please", "bye then")
@@ -61,7 +61,7 @@ async def converse(server: Served) -> str:
         for text, answer in zip(SAID, (FOUND, TAKEN_OVER, FAREWELL), strict=True):
             await talk.ask(text, answer)
             for accept in ("text/plain", OPEN_METRICS):
-                headers = {"authorization": f"Bearer {TOKEN}", "accept": accept}
+                headers = {"authorization": f"Bearer {ADMIN}", "accept": accept}
                 shown += (await server.get("/metrics", **headers)).text
     for name in ("broken-model", "raises"):
         failing = RemoteAssistant(f"{server.address}/ws/{name}", token=TOKEN)
@@ -69,7 +69,7 @@ async def converse(server: Served) -> str:
             await talk.say("a pelican, please")
     await server.get("/v1/assistants?pelican=1", authorization="Bearer pelican-token")
     await within(server.server.sessions.wait_empty())
-    return shown + (await server.get("/metrics", authorization=f"Bearer {TOKEN}")).text
+    return shown + (await server.get("/metrics", authorization=f"Bearer {ADMIN}")).text
 
 
 async def test_neither_logs_nor_metrics_nor_spans_have_a_word_of_it(

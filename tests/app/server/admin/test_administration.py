@@ -103,7 +103,7 @@ async def test_one_session_is_ended_and_its_caller_is_told(assistants: Assistant
         one, two = await called(server), await called(server)
         first, second = await ids(server)
         answer = await server.client.delete(f"/v1/admin/sessions/{first}")
-        assert (answer.status_code, answer.json()) == (202, {"ended": 1})
+        assert (answer.status_code, answer.json()) == (202, {"ended": 1, "silent_processes": 0})
         assert await close_code(one) == CloseCode.ENDED_BY_OPERATOR
         while len(server.server.sessions) > 1:
             await server.client.get("/livez")
@@ -120,9 +120,9 @@ async def test_every_session_of_a_principal_is_ended_and_nobody_elses(
         theirs = [await called(server, token=OTHER) for _ in range(3)]
         mine = await called(server)
         nobody = await server.client.delete("/v1/admin/sessions", params={"principal": "nobody"})
-        assert nobody.json() == {"ended": 0}
+        assert nobody.json() == {"ended": 0, "silent_processes": 0}
         answer = await server.client.delete("/v1/admin/sessions", params={"principal": "token-2"})
-        assert answer.json() == {"ended": 3}
+        assert answer.json() == {"ended": 3, "silent_processes": 0}
         assert {await close_code(socket) for socket in theirs} == {CloseCode.ENDED_BY_OPERATOR}
         await say(mine, "still here")
         assert await hear_words(mine, 2) == ["still", "here"]

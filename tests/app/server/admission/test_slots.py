@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
 from agents import Assistants
+from app.processes.ledger import NAME, Ledger
 from app.server.admission import SlotLimits, Slots
+from app.server.admission.book import OwnBook, SharedBook
 from app.server.identity import Principal
 from app.server.refusal import TurnedAwayError
 from tests.app.server.conftest import TOKEN
@@ -23,6 +26,10 @@ from tests.proxy.conversation import within
 ADA, GRACE = Principal("ada", None), Principal("grace", None)
 
 
+def slots_of(shared: Ledger | None, limits: SlotLimits) -> Slots:
+    return Slots(limits, None if shared is None else SharedBook(shared, 0))
+
+
 def refused(slots: Slots, principal: Principal, assistant: str = "acme") -> str:
     with pytest.raises(TurnedAwayError) as turned_away:
         slots.reserve(principal, assistant)
@@ -31,8 +38,8 @@ def refused(slots: Slots, principal: Principal, assistant: str = "acme") -> str:
     return f"{refusal.status} {refusal.code}"
 
 
-def test_there_are_as_many_slots_as_there_are() -> None:
-    slots = Slots(SlotLimits(2))
+def test_there_are_as_many_slots_as_there_are(shared: Ledger | None) -> None:
+    slots = slots_of(shared, SlotLimits(2))
     one, _ = slots.reserve(ADA, "acme"), slots.reserve(GRACE, "debate")
     assert refused(slots, ADA) == "503 full"
     one.release()
@@ -42,8 +49,8 @@ def test_there_are_as_many_slots_as_there_are() -> None:
     assert refused(slots, GRACE) == "503 full"
 
 
-def test_a_principal_has_as_many_as_it_may() -> None:
-    slots = Slots(SlotLimits(10, per_principal=2))
+def test_a_principal_has_as_many_as_it_may(shared: Ledger | None) -> None:
+    slots = slots_of(shared, SlotLimits(10, per_principal=2))
     held = [slots.reserve(ADA, name) for name in ("acme", "debate")]
     assert refused(slots, ADA) == "429 too_many_sessions"
     slots.reserve(GRACE, "acme")
@@ -51,8 +58,8 @@ def test_a_principal_has_as_many_as_it_may() -> None:
     slots.reserve(ADA, "acme")
 
 
-def test_a_number_of_its_own_goes_before_that_of_all() -> None:
-    slots = Slots(SlotLimits(10, per_principal=2))
+def test_a_number_of_its_own_goes_before_that_of_all(shared: Ledger | None) -> None:
+    slots = slots_of(shared, SlotLimits(10, per_principal=2))
     few = Principal("few", None, max_sessions=1)
     many = Principal("many", None, max_sessions=3)
     slots.reserve(few, "acme")
@@ -62,19 +69,59 @@ def test_a_number_of_its_own_goes_before_that_of_all() -> None:
     assert refused(slots, many) == "429 too_many_sessions"
 
 
-def test_an_assistant_has_as_many_as_it_may() -> None:
-    slots = Slots(SlotLimits(10, per_assistant=1))
+def test_an_assistant_has_as_many_as_it_may(shared: Ledger | None) -> None:
+    slots = slots_of(shared, SlotLimits(10, per_assistant=1))
     slots.reserve(ADA, "acme")
     assert refused(slots, GRACE) == "503 assistant_full"
     slots.reserve(GRACE, "debate")
 
 
 def test_nothing_is_kept_of_names_that_have_no_slot() -> None:
-    slots = Slots(SlotLimits(10))
+    book = OwnBook()
+    slots = Slots(SlotLimits(10), book)
     for number in range(100):
         slots.reserve(Principal(f"jwt:{number}", None), "acme").release()
-    assert not slots._by_principal
-    assert not slots._by_assistant
+    assert not book._by_principal
+    assert not book._by_assistant
+
+
+def test_a_principal_has_as_many_as_it_may_in_all_processes_together(ledger: Ledger) -> None:
+    limits = SlotLimits(10, per_principal=2, per_assistant=3)
+    here, there = (Slots(limits, SharedBook(ledger, place)) for place in (0, 1))
+    first, second = here.reserve(ADA, "acme"), there.reserve(ADA, "acme")
+    assert refused(here, ADA) == refused(there, ADA) == "429 too_many_sessions"
+    assert first.number < second.number
+    there.reserve(GRACE, "acme")
+    assert refused(here, GRACE) == "503 assistant_full"
+    assert here.taken == 1, "the total is that of a process"
+    first.release()
+    there.reserve(ADA, "acme")
+
+
+def test_what_a_process_held_that_is_gone_is_free_again(ledger: Ledger) -> None:
+    limits = SlotLimits(10, per_principal=1)
+    here, there = (Slots(limits, SharedBook(ledger, place)) for place in (0, 1))
+    lost = there.reserve(ADA, "acme")
+    ledger.forget(1)
+    here.reserve(ADA, "acme")
+    lost.release()
+    assert refused(here, ADA) == "429 too_many_sessions"
+
+
+def test_a_ledger_that_cannot_be_had_is_a_full_server_and_gets_what_it_is_owed(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    slots = Slots(SlotLimits(10, per_principal=1), SharedBook(ledger, 0))
+    held = slots.reserve(ADA, "acme")
+    with sqlite3.connect(tmp_path / NAME, isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert refused(slots, GRACE) == "503 full"
+        held.release()
+        other.execute("ROLLBACK")
+    other.close()
+    assert refused(slots, ADA) == "429 too_many_sessions"
+    ledger.settle()
+    slots.reserve(ADA, "acme")
 
 
 async def call(server: Asking, **options: Any) -> ClientConnection | httpx.Response:

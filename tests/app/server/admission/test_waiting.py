@@ -12,6 +12,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from agents import Assistants
 from app.server.admission import SlotLimits, Slots, WaitingRoom, waiting
+from app.server.admission.book import OwnBook
 from app.server.identity import Principal
 from app.server.refusal import TurnedAwayError
 from proxy import CloseCode, WebSocketProxyClientTask
@@ -38,14 +39,16 @@ def test_a_slot_goes_to_whoever_waits_longest_for_it() -> None:
     debate.release()
     assert (first.settled.is_set(), second.settled.is_set()) == (False, True)
     assert [room.position(place) for place in (first, second, third)] == [1, 0, 2]
-    assert not slots.free_for("debate"), "nobody who comes later can take it"
+    with pytest.raises(TurnedAwayError):  # nobody who comes later can take it
+        slots.reserve(ADA, "debate")
     acme.release()
     assert first.settled.is_set()
     assert room.position(third) == 1
 
 
 def test_who_leaves_makes_room_and_gives_back_what_it_got() -> None:
-    slots = Slots(SlotLimits(1))
+    book = OwnBook()
+    slots = Slots(SlotLimits(1), book)
     room = WaitingRoom(slots, 10)
     held = slots.reserve(ADA, "acme")
     first, second = room.enter(GRACE, "acme"), room.enter(ADA, "acme")
@@ -63,7 +66,7 @@ def test_who_leaves_makes_room_and_gives_back_what_it_got() -> None:
     assert slots.taken == 1
     taken.release()
     assert slots.taken == 0
-    assert not slots._by_principal
+    assert not book._by_principal
 
 
 def test_there_are_only_so_many_places_and_those_count_as_sessions() -> None:

@@ -6,12 +6,28 @@ import pytest
 from loguru import logger
 
 from agents import Assistants
+from app.processes.ledger import Ledger
 from app.server.identity import rate_limit
-from app.server.identity.rate_limit import FailureLimiter
+from app.server.identity.rate_limit import (
+    Buckets,
+    FailureLimiter,
+    OwnBuckets,
+    SharedBuckets,
+)
 from app.server.refusal import TurnedAwayError
 from tests.app.server.conftest import TOKEN
 from tests.app.server.identity.asking import asking, bearer
 from tests.app.server.identity.test_tokens import Clock
+
+
+def buckets_of(shared: Ledger | None, per_minute: int, clock: Clock) -> Buckets:
+    if shared is None:
+        return OwnBuckets(per_minute, clock)
+    return SharedBuckets(per_minute, shared, clock)
+
+
+def limiter_of(shared: Ledger | None, per_minute: int, clock: Clock) -> FailureLimiter:
+    return FailureLimiter(buckets_of(shared, per_minute, clock), clock)
 
 
 def refused(limiter: FailureLimiter, address: str) -> int | None:
@@ -25,9 +41,9 @@ def refused(limiter: FailureLimiter, address: str) -> int | None:
     return turned_away.value.refusal.retry_after_s
 
 
-def test_beyond_so_many_an_address_has_to_wait_and_others_do_not() -> None:
+def test_beyond_so_many_an_address_has_to_wait_and_others_do_not(shared: Ledger | None) -> None:
     clock = Clock()
-    limiter = FailureLimiter(3, clock)
+    limiter = limiter_of(shared, 3, clock)
     for _ in range(3):
         assert refused(limiter, "192.0.2.1") is None
         limiter.count("192.0.2.1")
@@ -51,28 +67,34 @@ def test_beyond_so_many_an_address_has_to_wait_and_others_do_not() -> None:
         ("", "192.0.2.1", False),
     ],
 )
-def test_what_counts_as_one_address(one: str, other: str, same: bool) -> None:
-    limiter = FailureLimiter(1, Clock())
+def test_what_counts_as_one_address(
+    one: str, other: str, same: bool, shared: Ledger | None
+) -> None:
+    limiter = limiter_of(shared, 1, Clock())
     limiter.count(one)
     assert (refused(limiter, other) is not None) is same
 
 
-def test_there_are_only_so_many_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_are_only_so_many_addresses(
+    monkeypatch: pytest.MonkeyPatch, shared: Ledger | None
+) -> None:
     monkeypatch.setattr(rate_limit, "MAX_ADDRESSES", 10)
-    limiter = FailureLimiter(1, Clock())
+    buckets = buckets_of(shared, 1, clock := Clock())
+    limiter = FailureLimiter(buckets, clock)
     limiter.count("192.0.2.200")
     for number in range(100):
+        clock.now += 0.001
         limiter.count(f"198.51.100.{number}")
         limiter.count("192.0.2.200")
-    assert len(limiter) == 10
+    assert len(buckets) == 10
     assert refused(limiter, "192.0.2.200") is not None, "who goes on is not forgotten"
     assert refused(limiter, "198.51.100.0") is None
 
 
-def test_the_log_says_so_in_a_few_lines() -> None:
+def test_the_log_says_so_in_a_few_lines(shared: Ledger | None) -> None:
     lines: list[str] = []
     sink = logger.add(lines.append, format="{message}")
-    limiter = FailureLimiter(1, Clock())
+    limiter = limiter_of(shared, 1, Clock())
     for number in range(1000):
         limiter.count(f"198.51.{number // 250}.{number % 250}")
     logger.remove(sink)
