@@ -7,11 +7,16 @@ import signal
 import socket
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
 from pathlib import Path
 
+from app.processes.condition import Condition, ProcessState
 from app.processes.control import ToParent, ToProcess
+
+# From a connection that is handed over to the session that comes of it.
+SETTLE_S = 0.25
 
 
 class Phase(Enum):
@@ -56,6 +61,7 @@ class Child:
         self._drain_all: Callable[[], None] = lambda: None
         self._settled = asyncio.Event()
         self._was_ready = False
+        self._handed: deque[float] = deque()
         self._loop.add_reader(ours.fileno(), self._hear)
 
     @classmethod
@@ -126,7 +132,21 @@ class Child:
         except OSError:
             return False
         self.load += 1
+        self._handed.append(time.monotonic())
         return True
+
+    def measured(self, condition: Condition) -> None:
+        """Take note of how the process says it is.
+
+        Args:
+            condition: What it said last.
+        """
+        self.stalled = condition.state is ProcessState.STALLED
+        # What it was given since, and what it had no time to count.
+        since = time.monotonic() - condition.silent_s - SETTLE_S
+        while self._handed and self._handed[0] < since:
+            self._handed.popleft()
+        self.load = condition.sessions + len(self._handed)
 
     def drain(self) -> None:
         """Have the process end after the answers that are under way."""
@@ -156,11 +176,11 @@ class Child:
         return code
 
     def _tell(self, word: ToProcess) -> None:
-        ready, self.phase = self.phase is Phase.READY, Phase.GOING
+        self.phase = Phase.GOING
         self.told = True
         self._settled.set()
         try:
-            if not ready and word is ToProcess.DRAIN:
+            if not self._was_ready:
                 raise BlockingIOError  # it does not listen yet
             self._control.send(word.value)
         except OSError:

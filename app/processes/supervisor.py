@@ -24,7 +24,7 @@ from loguru import logger
 from app.errors import AppError
 from app.processes.acceptor import Acceptor
 from app.processes.child import Child, Phase
-from app.processes.condition import Conditions, ProcessState
+from app.processes.condition import Conditions
 from app.processes.ledger import Ledger, LedgerError
 from app.processes.listening import address_of, listen
 from app.processes.places import MAX_PLACES, check, socket_path
@@ -82,6 +82,7 @@ class Supervisor:
         self._environment = {
             "TRUNKLINE_HOST": settings.listen_host,
             "TRUNKLINE_PORT": str(listener.getsockname()[1]),
+            "TRUNKLINE_PROCESSES": str(settings.processes),
         }
 
     async def run(self, on_listening: Callable[[], None]) -> None:
@@ -246,8 +247,7 @@ class Supervisor:
                 condition = conditions.get(child.place)
                 if condition is None or child.phase is not Phase.READY:
                     continue
-                child.load = condition.sessions
-                child.stalled = condition.state is ProcessState.STALLED
+                child.measured(condition)
                 if condition.silent_s >= SILENT_TIMEOUT_S:
                     logger.error(f"Process {child.place} stands still and is killed")
                     child.kill()

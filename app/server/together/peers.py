@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import httpx
+from loguru import logger
 from pydantic import BaseModel, ValidationError
 
 from app.processes.ledger import LedgerError
@@ -18,6 +19,8 @@ from proxy.arrival import Arrival
 # An answer takes milliseconds. A process that stands still is not waited for by those who want to
 # know why.
 ASK_TIMEOUT_S = 2.0
+
+_JSON = {"Content-Type": "application/json"}
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -85,9 +88,12 @@ class Peers:
             ) as client:
                 try:
                     async with asyncio.timeout(ASK_TIMEOUT_S):
-                        answer = await client.request(method, path, params=given, content=content)
+                        answer = await client.request(
+                            method, path, params=given, content=content, headers=_JSON
+                        )
                     return model.model_validate_json(answer.raise_for_status().content)
-                except (httpx.HTTPError, TimeoutError, ValidationError):
+                except (httpx.HTTPError, TimeoutError, ValidationError) as error:
+                    logger.warning(f"Process {place} does not answer ({type(error).__name__})")
                     return None
 
         answers = await asyncio.gather(*(ask_one(place) for place in places))

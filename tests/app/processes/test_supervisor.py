@@ -1,0 +1,203 @@
+"""Several processes behind one port: kept, replaced one after the other, and ended together."""
+
+import asyncio
+import os
+import select
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from websockets.asyncio.client import ClientConnection
+
+from proxy import CloseCode
+from tests.app.cli.programs import descendants, ended, read_until, run, start
+from tests.app.server.test_door import refusal
+from tests.app.server.test_draining import STORYTELLER, draining, listening, rest
+from tests.app.server.test_sessions import close_code
+from tests.proxy.conversation import within
+
+LONG_S = 100.0
+
+ADMIN = "an-admin-of-the-tests"
+STORY = ["and", "they", "lived"]
+
+
+class Server:
+    """A server of two processes."""
+
+    def __init__(self, parent: asyncio.subprocess.Process, url: str) -> None:
+        self.parent = parent
+        self.url = url
+
+    async def told(self, words: str) -> str:
+        assert self.parent.stderr is not None
+        return await read_until(self.parent.stderr, words)
+
+    async def ask(self, method: str, path: str) -> Any:
+        address = self.url.replace("ws://", "http://")
+        async with httpx.AsyncClient(base_url=address, timeout=LONG_S) as client:
+            headers = {"Authorization": f"Bearer {ADMIN}"}
+            return (await client.request(method, path, headers=headers)).json()
+
+    async def by_place(self) -> dict[str, int]:
+        """Count the sessions of each process."""
+        page = await self.ask("GET", "/v1/admin/sessions?limit=500")
+        places = [session["id"][-2:] for session in page["sessions"]]
+        return {place: places.count(place) for place in sorted(set(places))}
+
+
+@pytest.fixture
+def directory() -> Iterator[str]:
+    """Where the processes meet; a socket's path is short."""
+    with tempfile.TemporaryDirectory(prefix="tl-") as name:
+        yield name
+
+
+async def served(home: Path, directory: str, **further: str) -> Server:
+    (home / "stories.py").write_text(STORYTELLER)
+    given = {
+        "TRUNKLINE_ASSISTANT_MODULES": "stories",
+        "TRUNKLINE_DRAIN_TIMEOUT_S": "60",
+        "TRUNKLINE_ADMIN_TOKENS": ADMIN,
+        "TMPDIR": directory,
+        **further,
+    }
+    parent = await start("serve", "--port", "0", "--processes", "2", home=home, further=given)
+    assert parent.stderr is not None
+    line = await read_until(parent.stderr, "listens on")
+    return Server(parent, line.split("listens on ")[1].strip().removesuffix("/ws"))
+
+
+async def hears_it_all(url: str) -> int:
+    """Call the storyteller and hear the whole story; gives the close code of who hung up."""
+    socket = await listening(url)
+    assert await rest(socket) == STORY
+    await socket.close()
+    return socket.close_code or 0
+
+
+async def all_hear_the_rest(sockets: list[ClientConnection]) -> None:
+    assert await within(asyncio.gather(*map(rest, sockets)), LONG_S) == [STORY] * len(sockets)
+
+
+async def test_a_hundred_that_talk_are_heard_while_every_process_is_replaced_and_at_the_end(
+    tmp_path: Path, directory: str
+) -> None:
+    server = await served(tmp_path, directory)
+    async with ended(server.parent):
+        talking = [listening(server.url) for _ in range(100)]
+        sockets = await within(asyncio.gather(*talking), LONG_S)
+        assert await server.by_place() == {"00": 50, "01": 50}
+        server.parent.send_signal(signal.SIGHUP)
+        await server.told("takes callers in place of 0")
+        # Half of them are in a process that drains; whoever is new is let in all the time.
+        assert await within(hears_it_all(server.url), LONG_S) == CloseCode.ENDED
+        await all_hear_the_rest(sockets)
+        await server.told("takes callers in place of 1")
+        assert await within(hears_it_all(server.url), LONG_S) == CloseCode.ENDED
+        await server.told("Every process was replaced")
+        codes = await within(asyncio.gather(*map(close_code, sockets)), LONG_S)
+        assert set(codes) == {CloseCode.GOING_AWAY}
+
+        talking = [listening(server.url) for _ in range(100)]
+        sockets = await within(asyncio.gather(*talking), LONG_S)
+        assert sum((await server.by_place()).values()) == 100
+        server.parent.send_signal(signal.SIGTERM)
+        await within(draining(server.url))
+        assert (await refusal(f"{server.url}/ws/storyteller")).json()["code"] == "draining"
+        await all_hear_the_rest(sockets)
+        codes = await within(asyncio.gather(*map(close_code, sockets)), LONG_S)
+        assert set(codes) == {CloseCode.GOING_AWAY}
+        assert await within(server.parent.wait()) == 0
+    assert not os.listdir(directory)
+
+
+async def test_a_process_that_dies_or_is_worn_out_is_replaced_and_none_outlives_the_parent(
+    tmp_path: Path, directory: str
+) -> None:
+    server = await served(tmp_path, directory, TRUNKLINE_RECYCLE_SESSIONS="2")
+    async with ended(server.parent):
+        one, other = [await listening(server.url) for _ in range(2)]
+        victim = min(descendants(server.parent.pid))
+        os.kill(victim, signal.SIGKILL)
+        assert "SIGKILL" in await server.told("ended by")
+        # Whoever is in the other one goes on.
+        done, _ = await asyncio.wait(
+            {asyncio.create_task(socket.wait_closed()) for socket in (one, other)},
+            timeout=LONG_S,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        assert len(done) == 1
+        left = one if other.close_code is not None else other
+        assert await rest(left) == STORY
+        await server.told("takes callers")
+        processes = (await server.ask("GET", "/readyz"))["processes"]
+        assert list(processes.values()) == ["ready", "ready"]
+        assert sum((await server.by_place()).values()) == 1
+        # The second session of each is its last one.
+        last = [await listening(server.url) for _ in range(3)]
+        await server.told("in place of")
+        descriptors = [os.pidfd_open(pid) for pid in descendants(server.parent.pid)]
+        assert len(descriptors) >= 2
+        server.parent.kill()
+        await all_hear_the_rest(last)
+        for socket in last:
+            assert await close_code(socket) == CloseCode.GOING_AWAY
+        assert await asyncio.to_thread(all_ended, descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def all_ended(descriptors: list[int]) -> bool:
+    """Wait until processes have ended."""
+    return all(select.select([one], [], [], LONG_S)[0] for one in descriptors)
+
+
+async def test_an_administrator_drains_all_and_the_second_signal_after_it_tells_callers(
+    tmp_path: Path, directory: str
+) -> None:
+    server = await served(tmp_path, directory, TRUNKLINE_DRAIN_TIMEOUT_S="600")
+    async with ended(server.parent):
+        sockets = [await listening(server.url) for _ in range(4)]
+        assert (await server.ask("POST", "/v1/drain"))["sessions"] == 4
+        assert (await server.ask("GET", "/readyz"))["status"] == "draining"
+        server.parent.send_signal(signal.SIGTERM)
+        assert await rest(sockets.pop()) == STORY
+        server.parent.send_signal(signal.SIGTERM)
+        for socket in sockets:
+            assert await close_code(socket) == CloseCode.GOING_AWAY
+        assert await within(server.parent.wait()) == 0
+
+
+async def test_ctrl_c_reaches_everybody_and_is_counted_once(tmp_path: Path, directory: str) -> None:
+    server = await served(tmp_path, directory)
+    async with ended(server.parent):
+        socket = await listening(server.url)
+        os.killpg(server.parent.pid, signal.SIGINT)
+        await within(draining(server.url))
+        assert await rest(socket) == STORY
+        assert await close_code(socket) == CloseCode.GOING_AWAY
+        assert await within(server.parent.wait()) == 0
+
+
+async def test_a_server_whose_processes_do_not_start_says_why_and_ends(tmp_path: Path) -> None:
+    further = {"TRUNKLINE_DEFAULT_ASSISTANT": "nobody"}
+    arguments = ("serve", "--port", "0", "--processes", "2")
+    finished = await run(*arguments, home=tmp_path, further=further)
+    assert finished.code == 2
+    assert "nobody" in finished.err
+    assert "did not start; its message is above" in finished.err
+    assert "Traceback" not in finished.err
+
+
+@pytest.mark.parametrize("arguments", [("0", "0", "."), ("0", "99", "/nowhere")])
+async def test_a_process_without_its_parent_says_so(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    finished = await run("process", *arguments, home=tmp_path)
+    assert finished.code == 2
+    assert "which starts it" in finished.err
