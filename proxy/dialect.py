@@ -287,7 +287,10 @@ class Dialect(Protocol):
         """Tell the other end that the conversation is over, after everything sent so far."""
 
     def next_outgoing(self) -> bytes | None:
-        """Remove and return the next message to write to the link, or None."""
+        """Remove and return the next message to write to the link, or None.
+
+        Whoever asks has written the last one.
+        """
 
     def tick(self) -> list[Event]:
         """Look at the clock; to be called at least every `tick_s` seconds."""

@@ -111,6 +111,7 @@ class TrunkLine:
         )
         self._failed = False
         self._unconfirmed = False
+        self._asked = 0
         self._lost_at = 0.0
 
     @property
@@ -177,7 +178,8 @@ class TrunkLine:
             return []
         self._control.clear()
         handshake = self._handshake
-        if handshake.peer is None or not may_resume(code) or not handshake.resume_window_s:
+        known = handshake.peer is not None and self._asked > 1  # nobody comes back without a token
+        if not known or not may_resume(code) or not handshake.resume_window_s:
             return self.close()
         if self.state is LineState.OPEN:  # and not when a dial came to nothing
             self._lost_at = self._clock()
@@ -325,7 +327,8 @@ class TrunkLine:
         return []
 
     def next_outgoing(self) -> bytes | None:
-        """Remove and return the next envelope to write to the link, or None."""
+        """Remove and return the next envelope to write; see `Dialect.next_outgoing`."""
+        self._asked += self._asked < 2  # who asks again has written the greeting
         if self._control:
             return self._control.popleft()
         if self.state is not LineState.OPEN:

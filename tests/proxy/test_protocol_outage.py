@@ -25,7 +25,7 @@ from proxy.dialect import Direction, LineState, MustClose, ResumeGap
 from proxy.filter import CALLER_SUFFIX, DropReason
 from proxy.handshake import TrunkOptions
 from proxy.outbox import OutboxLimits
-from proxy.wire import End, Welcome, encode, make_decoder
+from proxy.wire import End, Welcome, encode, make_decoder, read_hello
 from tests.proxy.memory_link import ASSISTANT, CALLER, MemoryLink
 
 SMALL = TrunkOptions(window_bytes=2048)
@@ -322,3 +322,22 @@ def test_a_closed_line_takes_nothing() -> None:
         assert line.next_outgoing() is None
         assert line.drained
         assert not line.ended
+
+
+@pytest.mark.parametrize(
+    ("asked", "state"),
+    [(0, LineState.CLOSED), (1, LineState.CLOSED), (2, LineState.DETACHED)],
+)
+def test_a_caller_that_is_lost_before_it_was_welcomed_is_not_waited_for(
+    asked: int, state: LineState
+) -> None:
+    """Nobody but the writer knows whether the welcome was written: it asks for what is next."""
+    link = MemoryLink()
+    link.caller.line.connected()
+    hello = link.caller.line.next_outgoing()
+    assert hello is not None
+    link.assistant.line.welcome(read_hello(hello))
+    for _ in range(asked):
+        link.assistant.line.next_outgoing()
+    link.assistant.line.disconnected(CloseCode.ABNORMAL)
+    assert link.assistant.line.state is state

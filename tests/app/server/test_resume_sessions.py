@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 import websockets
@@ -120,11 +121,16 @@ async def lose(relay: Relay, moves: Moves) -> None:
 
 @contextlib.asynccontextmanager
 async def greeting(
-    url: str, hello: Hello | None = HELLO, *, token: str = TOKEN, **headers: str
+    url: str,
+    hello: Hello | None = HELLO,
+    *,
+    token: str = TOKEN,
+    to: str = "parrot",
+    **headers: str,
 ) -> AsyncIterator[ClientConnection]:
     """Open a connection by hand, with a hello or none."""
     async with connect(
-        f"{url}/ws/parrot",
+        f"{url}/ws/{to}",
         subprotocols=[websockets.Subprotocol(SUBPROTOCOL)],
         additional_headers={**bearer(token), **headers},
     ) as socket:
@@ -315,6 +321,34 @@ async def test_a_caller_that_leaves_before_its_hello_frees_its_slot(running: Run
         assert len(table(running)) == 1
         socket.transport.abort()
         await emptied(running)
+
+
+async def test_a_caller_that_is_gone_before_it_is_welcomed_is_not_waited_for() -> None:
+    building, go_on = asyncio.Event(), asyncio.Event()
+
+    async def build(session: SessionContext) -> list[BaseWorker]:
+        building.set()
+        await go_on.wait()
+        return recipes.parrot.tasks(session)
+
+    hosted = Assistants([recipes.parrot, assistant("slow", exports=("assistant",))(build)])
+    async with running_server(settings(resume_window_s=86400), hosted) as running:
+        async with greeting(running[0], to="slow") as socket:
+            await within(building.wait())
+            socket.transport.abort()
+        # The server hears of it before it hears of what comes later.
+        async with httpx.AsyncClient(base_url=running[0].replace("ws://", "http://")) as client:
+            assert (await client.get("/livez")).status_code == 200
+        go_on.set()
+        await emptied(running)
+
+
+async def test_a_drain_does_not_wait_for_a_caller_that_says_nothing() -> None:
+    async with serving(drain_timeout_s=600.0) as running, greeting(running[0], None) as socket:
+        assert len(table(running)) == 1
+        running[1].stop()
+        assert await close_code(socket) == CloseCode.GOING_AWAY
+        await within(running[1].stopped.wait())
 
 
 async def test_a_drain_does_not_wait_for_callers_who_are_away(moves: Moves) -> None:
