@@ -37,6 +37,9 @@ class ServerSettings(BaseSettings):
         processes: How many processes serve the port.
         recycle_sessions: After how many sessions one of several processes is replaced by a fresh
             one; 0 for never.
+        pool_port: Where a pool (`trunkline agents`) tells of its health and metrics; 0 takes a free
+            port, None tells nobody.
+        pool_host: On which address of the machine.
         public_url: Where callers reach this server, if a proxy hides that.
         max_sessions_per_principal: How many sessions one principal has at a time, unless its own
             entry says so; None for as many as there are.
@@ -59,6 +62,8 @@ class ServerSettings(BaseSettings):
     jwt_claims_prefix: str = "trunkline_"
     public_url: str | None = None
 
+    pool_port: int | None = Field(default=None, ge=0, le=65535)
+    pool_host: str = "127.0.0.1"
     processes: int = Field(default=1, ge=1, le=64)
     recycle_sessions: int = Field(default=0, ge=0)
     max_sessions_per_principal: int | None = Field(default=None, ge=1)

@@ -321,6 +321,11 @@ def _contradictions(settings: Settings) -> list[str]:
             f"{PREFIX}HOST={settings.listen_host} without {PREFIX}TOKENS would let anybody in; "
             "set a token, or listen on 127.0.0.1"
         )
+    if not settings.guarded and settings.pool_host not in LOOPBACK_HOSTS:
+        problems.append(
+            f"{PREFIX}POOL_HOST={settings.pool_host} without {PREFIX}TOKENS would show the metrics "
+            "to anybody; set a token, or listen on 127.0.0.1"
+        )
     needed = (
         ("stt", settings.stt_vendor == "deepgram", settings.deepgram_api_key, "DEEPGRAM_API_KEY"),
         ("tts", settings.tts_vendor == "cartesia", settings.cartesia_api_key, "CARTESIA_API_KEY"),

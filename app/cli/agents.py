@@ -31,13 +31,15 @@ async def run_agents(
     if name not in assistants:
         raise AppError(f"there is no assistant {name!r} here, only {', '.join(assistants)}")
 
-    def on_serving(pool: Pool) -> None:
+    def on_serving(pool: Pool, url: str | None) -> None:
         where, served = shown_url(settings.broker_url or ""), ", ".join(pool.share.tasks)
         err.print(
             f"[bold green]This pool serves {foreign(served)} of {name} on {foreign(where)}[/], "
             f"to {pool.max_sessions} callers at a time",
             soft_wrap=True,
         )
+        if url is not None:
+            err.print(f"  {url}/readyz and {url}/metrics tell of it", soft_wrap=True)
         if settings.llm_vendor == "embedded":
             err.print("[yellow]No OPENAI_API_KEY is set: scripts answer, not a language model.[/]")
 

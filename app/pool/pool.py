@@ -54,6 +54,7 @@ class Pool:
         sessions: Those that are running.
         id: Its id.
         metrics: What it counts.
+        broker_away: Whether the broker did not answer when it was last asked.
     """
 
     claims: Claims
@@ -65,6 +66,7 @@ class Pool:
     sessions: SessionTable = field(default_factory=SessionTable)
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     metrics: Metrics = field(default_factory=Metrics, repr=False)
+    broker_away: bool = field(default=False, init=False)
     _holding: "set[asyncio.Task[None]]" = field(default_factory=set, init=False)
     _room: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
@@ -110,18 +112,17 @@ class Pool:
         )
 
     async def _advertise(self) -> NoReturn:
-        away = False
         while True:
             try:
                 await self.claims.offer(self._offer())
             except BrokerDownError as error:
-                if not away:
+                if not self.broker_away:
                     logger.warning(f"The broker is away, and is waited for: {error}")
-                away = True
+                self.broker_away = True
             else:
-                if away:
+                if self.broker_away:
                     logger.info("The broker is back")
-                away = False
+                self.broker_away = False
             await asyncio.sleep(NOTICE_PERIOD_S)
 
     async def _reap(self) -> NoReturn:

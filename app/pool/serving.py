@@ -8,6 +8,7 @@ from agents import Assistants, Recipe
 from app.brokers import open_broker
 from app.errors import AppError
 from app.loops import log_loop
+from app.pool.listening import telling
 from app.pool.pool import Pool
 from app.pool.share import share_of
 from app.server.building import Builder
@@ -59,7 +60,7 @@ async def serve_pool(
     recipe: Recipe,
     tasks: Sequence[str],
     *,
-    on_serving: Callable[[Pool], None],
+    on_serving: Callable[[Pool, str | None], None],
 ) -> None:
     """Serve until the process is told to stop by SIGINT or SIGTERM, and end it with 0.
 
@@ -70,7 +71,8 @@ async def serve_pool(
         assistants: The assistants that this process knows.
         recipe: The one that is served.
         tasks: Which of its tasks; none for all.
-        on_serving: Called with the pool once it takes claims.
+        on_serving: Called with the pool once it takes claims, and with the address at which it
+            tells of itself, if it does.
 
     Raises:
         AppError: If the broker cannot be used, or the assistant has no such task.
@@ -92,9 +94,10 @@ async def serve_pool(
     with stop_on_signals(stop, hurry, timeout_s):
         async with (
             running_pool(settings, assistants, recipe, tasks) as pool,
+            telling(settings, pool) as url,
             collecting_rarely(lambda: len(pool.sessions) == 0),
         ):
             serving.append(pool)
-            on_serving(pool)
+            on_serving(pool, url)
             await asked.wait()
         leave()
