@@ -135,7 +135,8 @@ async def session(websocket: WebSocket, state: State, assistant: str | None = No
     place: Place | None = None
     try:
         principal, recipe = await _admit(websocket, state, assistant)
-        caller = Caller(principal.name, metadata_of(websocket))
+        traceparent = websocket.headers.get("traceparent")
+        caller = Caller(principal.name, metadata_of(websocket), traceparent)
         if not returning:
             # Before the socket is accepted. Who comes back has one.
             slot, place = _reserve(websocket, state, principal, recipe)

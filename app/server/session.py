@@ -42,10 +42,12 @@ class Caller:
     Attributes:
         principal: The name under which the door let them in.
         metadata: What they say of themselves.
+        traceparent: What their request said of the trace that it is part of; a hello goes before.
     """
 
     principal: str
     metadata: Mapping[str, str] = field(default_factory=dict, repr=False)
+    traceparent: str | None = None
 
 
 @dataclass(eq=False)
@@ -112,8 +114,8 @@ class Session:
             arrival: The caller.
         """
         on_exit = weakref.WeakMethod(self._on_exit)
-        traceparent = None if arrival.hello is None else arrival.hello.traceparent
-        trace_id = self.record.begin(self.id, traceparent)
+        said = None if arrival.hello is None else arrival.hello.traceparent
+        trace_id = self.record.begin(self.id, said or self.caller.traceparent)
         named = {"session": self.id[:8], "trace_id": trace_id}
         with logger.contextualize(**named), contained(on_exit):
             logger.info(f"Session starts: {self.recipe.name} for {self.caller.principal}")

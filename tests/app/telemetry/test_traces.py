@@ -6,6 +6,7 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
+from websockets.asyncio.client import connect
 
 from app.telemetry.cleaning import ALLOWED
 from proxy.handshake import TrunkOptions
@@ -111,6 +112,21 @@ async def test_a_trace_that_a_caller_names_is_continued(
     assert session.parent.is_remote
 
 
+async def test_a_stock_caller_names_its_trace_in_a_header(
+    server: Served, spans: InMemorySpanExporter
+) -> None:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    for traceparent in (f"00-{TRACE}-00f067aa0ba902b7-01", "rubbish"):
+        named = {**headers, "traceparent": traceparent}
+        async with connect(f"{server.address}/ws/parrot", additional_headers=named) as socket:
+            await within(socket.recv())
+        await within(server.server.sessions.wait_empty())
+    first, second = by_name(spans.get_finished_spans())["session parrot"]
+    assert first.context is not None
+    assert f"{first.context.trace_id:032x}" == TRACE
+    assert second.parent is None
+
+
 @pytest.mark.parametrize("said", [None, "", "rubbish", f"00-{'0' * 32}-00f067aa0ba902b7-01"])
 async def test_a_caller_who_names_none_has_a_trace_of_its_own(
     server: Served, spans: InMemorySpanExporter, said: str | None
@@ -164,7 +180,5 @@ async def held(
 
 async def gone(url: str, headers: dict[str, str]) -> None:
     """Call an assistant that cannot be built."""
-    from websockets.asyncio.client import connect
-
     async with connect(url, additional_headers=headers) as socket:
         await within(socket.wait_closed())
