@@ -24,6 +24,7 @@ class DoorProtocol(H11Protocol):
         """Prepare; see uvicorn's class."""
         super().__init__(*args, **options)
         self._request_timer: asyncio.TimerHandle | None = None
+        self._retired = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start waiting for a request.
@@ -64,10 +65,19 @@ class DoorProtocol(H11Protocol):
         super().handle_websocket_upgrade(event)
 
     def on_response_complete(self) -> None:
-        """Start waiting for the next request."""
+        """Start waiting for the next request, if there is to be one."""
         self._stop_waiting()
         self._expect_request()
         super().on_response_complete()
+        if self._retired:
+            self.transport.close()
+
+    def retire(self) -> None:
+        """Answer the request that is under way, or the first one, and none after it."""
+        self._retired = True
+        cycle: Any = self.cycle
+        if cycle is not None and cycle.response_complete:
+            self.transport.close()
 
     def _expect_request(self) -> None:
         self._request_timer = self.loop.call_later(REQUEST_TIMEOUT_S, self.transport.abort)

@@ -116,6 +116,10 @@ class SessionServer(EmbeddedServer):
             state.peers.leave()
             if state.membership is not None:
                 state.membership.go(len(state.sessions), state.sessions.begun)
+                # Who asks again asks a process that stays.
+                for connection in list(self.server_state.connections):
+                    if isinstance(connection, DoorProtocol):
+                        connection.retire()
             await state.sessions.drain(self._drain_timeout_s)
         finally:
             self.should_exit = True

@@ -1,6 +1,7 @@
 """Several processes behind one port: kept, replaced one after the other, and ended together."""
 
 import asyncio
+import contextlib
 import os
 import select
 import signal
@@ -37,9 +38,9 @@ class Server:
         assert self.parent.stderr is not None
         return await read_until(self.parent.stderr, words)
 
-    async def ask(self, method: str, path: str) -> Any:
+    async def ask(self, method: str, path: str, timeout_s: float = LONG_S) -> Any:
         address = self.url.replace("ws://", "http://")
-        async with httpx.AsyncClient(base_url=address, timeout=LONG_S) as client:
+        async with httpx.AsyncClient(base_url=address, timeout=timeout_s) as client:
             headers = {"Authorization": f"Bearer {ADMIN}"}
             return (await client.request(method, path, headers=headers)).json()
 
@@ -170,6 +171,28 @@ async def test_an_administrator_drains_all_and_the_second_signal_after_it_tells_
         server.parent.send_signal(signal.SIGTERM)
         for socket in sockets:
             assert await close_code(socket) == CloseCode.GOING_AWAY
+        assert await within(server.parent.wait()) == 0
+
+
+async def test_a_process_that_stands_still_gets_no_callers(tmp_path: Path, directory: str) -> None:
+    server = await served(tmp_path, directory, TRUNKLINE_STALL_TIMEOUT_S="1")
+    async with ended(server.parent):
+        still = min(descendants(server.parent.pid))
+        os.kill(still, signal.SIGSTOP)
+        states: dict[str, str] = {}
+        async with asyncio.timeout(LONG_S):
+            while "stalled" not in states.values():
+                with contextlib.suppress(httpx.TimeoutException):
+                    said = await server.ask("GET", "/readyz", timeout_s=1.0)
+                    states = said["processes"]
+        assert said["status"] == "ready"
+        sockets = [await listening(server.url) for _ in range(3)]
+        assert await rest(sockets.pop()) == STORY
+        page = await server.ask("GET", "/v1/admin/sessions")
+        assert (page["silent_processes"], page["total"]) == (1, 3)
+        os.kill(still, signal.SIGCONT)
+        os.killpg(server.parent.pid, signal.SIGINT)
+        await all_hear_the_rest(sockets)
         assert await within(server.parent.wait()) == 0
 
 

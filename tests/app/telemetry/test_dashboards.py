@@ -122,6 +122,14 @@ def test_a_panel_has_its_place(panel: dict[str, Any]) -> None:
         assert panel["fieldConfig"]["defaults"]["unit"]
 
 
+def test_the_picture_of_the_dashboard_has_every_panel() -> None:
+    """Drawn anew by `.venv/bin/python -m tests.dashboard`."""
+    drawn = (ROOT / "docs" / "dashboard.svg").read_text()
+    assert re.findall(r'class="title"[^>]*>([^<]*)<', drawn) == [
+        panel["title"] for panel in DASHBOARD["panels"]
+    ]
+
+
 def test_variables_that_panels_use_are_there() -> None:
     given = {variable["name"] for variable in DASHBOARD["templating"]["list"]}
     used = set(re.findall(r"\$\{?([a-z]\w*)", json.dumps(DASHBOARD["panels"])))

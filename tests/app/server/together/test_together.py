@@ -5,6 +5,7 @@ import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
 from prometheus_client.parser import text_string_to_metric_families as families
@@ -177,6 +178,21 @@ async def test_a_server_is_ready_while_one_of_its_processes_is(pair: Pair) -> No
     pair.memberships[1].ledger.drain()
     assert await readiness(pair) == (503, "draining", states)
     assert (await pair.ask(1, "/v1/admin/sessions")).json()["draining"] is True
+
+
+async def test_who_asks_a_process_that_ends_is_led_to_one_that_stays(pair: Pair) -> None:
+    base = pair.url.replace("ws://", "http://")
+    async with httpx.AsyncClient(base_url=base, headers=bearer(TOKEN)) as client:
+        wanted = {"assistant": "parrot"}
+        assert (await client.post("/v1/sessions", json=wanted)).status_code == 201
+        pair.to = 1
+        # Another process does not matter to a connection that is kept.
+        assert (await client.post("/v1/sessions", json=wanted)).status_code == 201
+        assert [one.server_state.total_requests for one in pair.servers][1:] == [0]
+        pair.servers[0].stop()
+        await within(pair.servers[0].stopped.wait())
+        assert (await client.post("/v1/sessions", json=wanted)).status_code == 201
+        assert [one.server_state.total_requests for one in pair.servers][1:] == [1]
 
 
 async def readiness(pair: Pair) -> tuple[int, str, dict[str, str]]:
