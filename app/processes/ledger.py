@@ -1,7 +1,7 @@
 """What the processes of one server share: who holds what, and how each of them is.
 
 A file of SQLite in a directory that only this user can read. Whatever has to be atomic over all
-processes is one statement, which takes some ten microseconds; a process that is killed in the
+processes is one statement, which takes some tens of microseconds; a process that is killed in the
 middle of one leaves nothing half done.
 """
 
