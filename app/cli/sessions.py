@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from app.cli import err, out
+from app.cli import complain, err, out
 from app.cli.administration import Administration
 from app.errors import AppError
 from app.foreign import foreign, plain
@@ -96,6 +96,8 @@ def end(
         else:
             said = server.ask("DELETE", "/v1/admin/sessions", principal=principal)
     err.print(f"{said['ended']} asked to end.")
+    if said["silent_processes"]:
+        complain(f"{said['silent_processes']} processes do not answer; ask again", "warning")
 
 
 @sessions.command()
@@ -150,6 +152,8 @@ def _listing(page: dict[str, Any], found: list[dict[str, Any]]) -> Group:
         said += f"; {len(found)} shown"
     if page["draining"]:
         said += "; draining"
+    if page["silent_processes"]:
+        said += f"; {page['silent_processes']} processes do not answer, theirs are missing"
     return Group(table, Text(said, style="dim"))
 
 

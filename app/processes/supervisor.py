@@ -16,8 +16,9 @@ import shutil
 import signal
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
+from typing import Any
 
 from loguru import logger
 
@@ -77,7 +78,7 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._hurrying = asyncio.Event()
         self._renewing: asyncio.Task[bool] | None = None
-        self._renew_again = False
+        self._renew_wanted = False
         self._pause_s = 0.0
         self._environment = {
             "TRUNKLINE_HOST": settings.listen_host,
@@ -105,10 +106,14 @@ class Supervisor:
                         asyncio.create_task(self._look(), name="look"),
                         asyncio.create_task(self._keep(), name="keep"),
                     ]
-                await self._stopping.wait()
-                for task in working:
+                stopping = asyncio.create_task(self._stopping.wait())
+                await asyncio.wait({stopping, *working}, return_when=asyncio.FIRST_COMPLETED)
+                failed = [task for task in working if task.done()]
+                for task in (stopping, *working):
                     task.cancel()
                 await self._drain()
+                for task in failed:
+                    task.result()  # a defect; without it nobody would be replaced any more
         finally:
             await self._end(working)
 
@@ -121,11 +126,8 @@ class Supervisor:
         self._stopping.set()
 
     def renew(self) -> None:
-        """Replace every process by a fresh one, one after the other."""
-        if self._renewing is not None and not self._renewing.done():
-            self._renew_again = True
-            return
-        self._renewing = asyncio.create_task(self._renew(), name="renew")
+        """Replace every process by a fresh one, one after the other, as soon as can be."""
+        self._renew_wanted = True
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
@@ -197,8 +199,7 @@ class Supervisor:
         socket_path(self._directory, child.place).unlink(missing_ok=True)
         del self._children[child.place]
         if not expected:
-            how = f"with {code}" if code >= 0 else f"by {signal.Signals(-code).name}"
-            logger.error(f"Process {child.place} ended {how}")
+            logger.error(f"Process {child.place} ended {_how(code)}")
             long = child.lived_s >= LONG_LIFE_S
             self._wait_longer(long_life=long)
         self._on_news()
@@ -251,31 +252,40 @@ class Supervisor:
                 if condition.silent_s >= SILENT_TIMEOUT_S:
                     logger.error(f"Process {child.place} stands still and is killed")
                     child.kill()
-                worn = 0 < self._settings.recycle_sessions <= condition.started
-                if worn and (self._renewing is None or self._renewing.done()):
-                    self._renewing = asyncio.create_task(self._replace(child), name="recycle")
+                if 0 < self._settings.recycle_sessions <= condition.started:
+                    self._begin_replacing(self._replace(child))
+            if self._renew_wanted and self._begin_replacing(self._renew()):
+                self._renew_wanted = False
+
+    def _begin_replacing(self, replacing: Coroutine[Any, Any, bool]) -> bool:
+        """Replace processes, unless some are being replaced; tells whether it does so."""
+        if self._renewing is not None and not self._renewing.done():
+            replacing.close()
+            return False
+        self._renewing = asyncio.create_task(replacing, name="replace")
+        return True
 
     async def _renew(self) -> bool:
         """Replace every process; tells whether that was possible."""
-        while True:
-            self._renew_again = False
-            logger.info("Every process is replaced, one after the other")
-            for child in self._current():
-                if child.phase is Phase.READY and not await self._replace(child):
-                    return False
-            if not self._renew_again:
-                logger.info("Every process was replaced")
-                return True
+        logger.info("Every process is replaced, one after the other")
+        for child in self._current():
+            if child.phase is Phase.READY and not await self._replace(child):
+                return False
+        logger.info("Every process was replaced")
+        return True
 
     async def _replace(self, old: Child) -> bool:
         """Start a process, and drain another when the new one takes callers."""
         try:
             fresh = await self._start()
+            ready = await self._settled(fresh)
         except OSError as error:
             logger.error(f"No process can be started: {error.strerror}")
-            return False
-        if not await self._settled(fresh):
+            ready = False
+        if not ready:
             logger.error(f"Process {old.place} stays: the one that was to replace it did not start")
+            self._wait_longer()
+            await asyncio.sleep(self._pause_s)
             return False
         logger.info(f"Process {fresh.place} takes callers in place of {old.place}")
         if not self._stopping.is_set():
@@ -333,6 +343,16 @@ class Supervisor:
         if waiting:
             await asyncio.wait(waiting, timeout=KILL_AFTER_S)
         self._ledger.close()
+
+
+def _how(code: int) -> str:
+    """Say how a process ended."""
+    if code >= 0:
+        return f"with {code}"
+    try:
+        return f"by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"by signal {-code}"
 
 
 async def supervise(settings: Settings, *, on_listening: Callable[[str], None]) -> None:

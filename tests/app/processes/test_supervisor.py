@@ -196,10 +196,17 @@ async def test_a_process_that_stands_still_gets_no_callers(tmp_path: Path, direc
         assert await within(server.parent.wait()) == 0
 
 
-async def test_ctrl_c_reaches_everybody_and_is_counted_once(tmp_path: Path, directory: str) -> None:
+async def test_processes_stay_if_fresh_ones_do_not_start_and_ctrl_c_reaches_everybody_once(
+    tmp_path: Path, directory: str
+) -> None:
     server = await served(tmp_path, directory)
     async with ended(server.parent):
         socket = await listening(server.url)
+        # Fresh processes read the settings as they are now.
+        (tmp_path / ".env").write_text("TRUNKLINE_NONSENSE=1\n")
+        server.parent.send_signal(signal.SIGHUP)
+        await server.told("Process 0 stays")
+        assert await within(hears_it_all(server.url), LONG_S) == CloseCode.ENDED
         os.killpg(server.parent.pid, signal.SIGINT)
         await within(draining(server.url))
         assert await rest(socket) == STORY
@@ -217,10 +224,7 @@ async def test_a_server_whose_processes_do_not_start_says_why_and_ends(tmp_path:
     assert "Traceback" not in finished.err
 
 
-@pytest.mark.parametrize("arguments", [("0", "0", "."), ("0", "99", "/nowhere")])
-async def test_a_process_without_its_parent_says_so(
-    tmp_path: Path, arguments: tuple[str, ...]
-) -> None:
-    finished = await run("process", *arguments, home=tmp_path)
+async def test_a_process_without_its_parent_says_so(tmp_path: Path) -> None:
+    finished = await run("process", "0", "99", "/nowhere", home=tmp_path)
     assert finished.code == 2
     assert "which starts it" in finished.err
