@@ -13,7 +13,6 @@ from app.processes.ledger import LedgerError
 from app.server.together.membership import Membership
 from app.server.together.relay import relay
 from app.settings import Settings
-from proxy import CloseCode
 from proxy.arrival import Arrival
 
 # An answer takes milliseconds. A process that stands still is not waited for by those who want to
@@ -114,7 +113,7 @@ class Peers:
             principal: Who that is.
 
         Returns:
-            False if none of the other processes can have its session.
+            False if none of the other processes has its session, or can be asked for it.
         """
         hello, membership = arrival.hello, self._membership
         if hello is None or membership is None:
@@ -131,9 +130,7 @@ class Peers:
             await asyncio.wait({relaying})
         finally:
             relaying.cancel()
-        if not relaying.cancelled() and not relaying.result():
-            await arrival.link.close(CloseCode.SESSION_GONE)
-        return True
+        return relaying.cancelled() or relaying.result()
 
     def leave(self) -> None:
         """Drop the callers that are passed on: they come back by way of another process."""

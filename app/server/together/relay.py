@@ -6,9 +6,10 @@ sees a lost connection, comes back once more, and misses nothing.
 
 import asyncio
 from pathlib import Path
+from typing import cast
 from urllib.parse import quote
 
-from websockets.asyncio.client import ClientConnection, unix_connect
+from websockets.asyncio.client import unix_connect
 from websockets.exceptions import WebSocketException
 
 from app.settings import Settings
@@ -63,47 +64,47 @@ async def relay(arrival: Arrival, principal: str, path: Path, settings: Settings
         raise
     near, far = arrival.link, ClientLink(connection)
     try:
-        await connection.send(encode(arrival.hello))
-        await _both_ways(near, far, connection)
+        await far.send(encode(arrival.hello))
+        await _both_ways(near, far)
     except LinkClosedError:
         near.abort()
+    except asyncio.CancelledError:
+        near.abort()
+        raise
     finally:
         far.abort()
     return True
 
 
-async def _both_ways(near: Link, far: ClientLink, connection: ClientConnection) -> None:
-    async def inwards() -> None:
-        while True:
-            await connection.send(await near.receive())
-
-    async def outwards() -> None:
-        while True:
-            data = await far.receive()
-            assert isinstance(data, bytes)  # an assistant's end says nothing else
-            await near.send(data)
-
-    ways = {asyncio.create_task(inwards()): far, asyncio.create_task(outwards()): near}
+async def _both_ways(near: Link, far: Link) -> None:
+    ways = {asyncio.create_task(_carry(near, far)), asyncio.create_task(_carry(far, near))}
     try:
         done, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-    except asyncio.CancelledError:
-        near.abort()
-        raise
     finally:
         for way in ways:
             way.cancel()
         await asyncio.wait(ways)
     for way in done:
-        await _pass_on(way.exception(), ways[way])
+        await _end(*way.result())
 
 
-async def _pass_on(error: BaseException | None, link: Link) -> None:
-    """End the other connection as one has ended."""
-    try:
-        code = CloseCode(error.code) if isinstance(error, LinkClosedError) else CloseCode.ABNORMAL
-    except ValueError:
-        code = CloseCode.ABNORMAL
-    if code is CloseCode.ABNORMAL:
+async def _carry(source: Link, sink: Link) -> tuple[Link, int]:
+    """Pass messages on until either connection is over; gives the other one, and the close code."""
+    while True:
+        try:
+            data = await source.receive()
+        except LinkClosedError as closed:
+            return sink, closed.code
+        try:
+            # Text, which nobody may send, is for the session to refuse.
+            await sink.send(cast(bytes, data))
+        except LinkClosedError as closed:
+            return source, closed.code
+
+
+async def _end(link: Link, code: int) -> None:
+    """End a connection as the other one has ended."""
+    if code == CloseCode.ABNORMAL or code not in set(CloseCode):
         link.abort()
         return
-    await link.close(code)
+    await link.close(CloseCode(code))

@@ -19,6 +19,7 @@ from tests.app.server.test_resume_sessions import (
     lose,
     moves,
     until,
+    welcome,
 )
 from tests.app.server.test_sessions import close_code
 from tests.app.server.together.pair import ADMIN, OTHERS_TOKEN, Pair, two_processes
@@ -77,6 +78,22 @@ async def test_the_code_that_a_session_ends_with_reaches_its_caller(
         answer = await pair.ask(1, f"/v1/admin/sessions/{session.id}", method="DELETE")
         assert answer.json() == {"ended": 1, "silent_processes": 0}
         assert (await within(caller.gone.get())).code == CloseCode.ENDED_BY_OPERATOR
+    await pair.emptied()
+
+
+async def test_what_a_caller_may_not_send_is_refused_by_way_of_another_process(
+    pair: Pair, moves: Moves
+) -> None:
+    async with greeting(pair.url) as first:
+        told = await welcome(first)
+        first.transport.abort()
+        await until(moves, SessionState.DETACHED)
+    pair.to = 1
+    back = msgspec.structs.replace(HELLO, session=told.session, token=told.token)
+    async with greeting(pair.url, back) as second:
+        assert (await welcome(second)).resumed
+        await second.send("text")
+        assert await close_code(second) == CloseCode.UNSUPPORTED_DATA
     await pair.emptied()
 
 
