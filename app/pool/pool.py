@@ -11,8 +11,9 @@ from loguru import logger
 
 from app.pool.share import Share
 from app.server.building import Builder
+from app.server.caller import Caller
 from app.server.limits import SessionLimits
-from app.server.session import Caller, Session
+from app.server.session import Session
 from app.server.table import SessionTable
 from app.services import Roles
 from app.telemetry import Metrics

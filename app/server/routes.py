@@ -17,12 +17,13 @@ from agents import Recipe
 from app.processes.condition import ProcessState
 from app.server.admission import Place, Slot, wait_for_slot, wants_to_wait
 from app.server.admission.slots import FULL, RETRY_S
+from app.server.caller import Caller
 from app.server.identity import Principal
 from app.server.limits import SessionLimits
 from app.server.metadata import metadata_of
 from app.server.problems import problems
 from app.server.refusal import Refusal, TurnedAwayError
-from app.server.session import Caller, Session
+from app.server.session import Session
 from app.server.state import ServerState, state_of
 from proxy import CloseCode, LineError, LinkClosedError
 from proxy.arrival import Arrival, arrive

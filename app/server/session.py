@@ -5,7 +5,7 @@ import contextlib
 import time
 import uuid
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -17,6 +17,7 @@ from pipecat.workers.runner import WorkerRunner
 
 from agents import GATEWAY, Recipe, SessionContext
 from app.server.building import Builder
+from app.server.caller import Caller
 from app.server.isolation import contained
 from app.server.limits import SessionLimits
 from app.server.release import release
@@ -33,21 +34,6 @@ from proxy.outbox import OutboxLimits
 # its network. Then it is cancelled, and after that left to the garbage collector.
 END_TIMEOUT_S = 6.0
 CANCEL_TIMEOUT_S = 1.5
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who is calling.
-
-    Attributes:
-        principal: The name under which the door let them in.
-        metadata: What they say of themselves.
-        traceparent: What their request said of the trace that it is part of; a hello goes before.
-    """
-
-    principal: str
-    metadata: Mapping[str, str] = field(default_factory=dict, repr=False)
-    traceparent: str | None = None
 
 
 @dataclass(eq=False)

@@ -19,8 +19,9 @@ from pipecat.processors.frame_processor import FrameDirection
 from websockets.asyncio.client import ClientConnection, connect
 
 from app.server.building import Builder
+from app.server.caller import Caller
 from app.server.serving import SessionServer
-from app.server.session import Caller, Session
+from app.server.session import Session
 from app.server.states import LEGAL_MOVES, SessionState
 from app.server.table import SessionTable
 from proxy import CloseCode
@@ -179,7 +180,10 @@ async def test_a_draining_server_refuses_callers_with_503(running: Running) -> N
     assert refused.value.response.status_code == 503
     async with httpx.AsyncClient(base_url=running[0].replace("ws://", "http://")) as client:
         answer = await client.get("/readyz")
-    assert (answer.status_code, answer.json()) == (503, {"status": "draining"})
+    assert (answer.status_code, answer.json()) == (
+        503,
+        {"status": "draining", "processes": {"0": "draining"}},
+    )
 
 
 async def test_nothing_that_was_said_is_logged(running: Running) -> None:
