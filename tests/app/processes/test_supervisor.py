@@ -12,7 +12,8 @@ from typing import Any
 
 import httpx
 import pytest
-from websockets.asyncio.client import ClientConnection
+import websockets
+from websockets.asyncio.client import ClientConnection, connect
 
 from proxy import CloseCode
 from tests.app.cli.programs import descendants, ended, read_until, run, start
@@ -158,16 +159,34 @@ def all_ended(descriptors: list[int]) -> bool:
     return all(select.select([one], [], [], LONG_S)[0] for one in descriptors)
 
 
-async def test_an_administrator_drains_all_and_the_second_signal_after_it_tells_callers(
+async def opened_or_refused(url: str) -> ClientConnection | int:
+    try:
+        return await connect(f"{url}/ws/storyteller", open_timeout=LONG_S)
+    except websockets.InvalidStatus as refused:
+        return refused.response.status_code
+
+
+async def test_a_burst_fills_every_process_and_an_administrator_drains_all_of_them(
     tmp_path: Path, directory: str
 ) -> None:
-    server = await served(tmp_path, directory, TRUNKLINE_DRAIN_TIMEOUT_S="600")
+    limits = {"TRUNKLINE_MAX_SESSIONS": "25", "TRUNKLINE_DRAIN_TIMEOUT_S": "600"}
+    server = await served(tmp_path, directory, **limits)
     async with ended(server.parent):
+        burst = [opened_or_refused(server.url) for _ in range(150)]
+        came = await within(asyncio.gather(*burst), LONG_S)
+        assert sum(one == 503 for one in came) == 100
+        opened = [one for one in came if isinstance(one, ClientConnection)]
+        assert await server.by_place() == {"00": 25, "01": 25}
+        await asyncio.gather(*(socket.close() for socket in opened))
+        async with asyncio.timeout(LONG_S):
+            while await server.by_place():
+                pass
         sockets = [await listening(server.url) for _ in range(4)]
         assert (await server.ask("POST", "/v1/drain"))["sessions"] == 4
         assert (await server.ask("GET", "/readyz"))["status"] == "draining"
         server.parent.send_signal(signal.SIGTERM)
         assert await rest(sockets.pop()) == STORY
+        # A drain that was asked for is no signal: this is the second.
         server.parent.send_signal(signal.SIGTERM)
         for socket in sockets:
             assert await close_code(socket) == CloseCode.GOING_AWAY
