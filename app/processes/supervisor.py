@@ -151,7 +151,10 @@ class Supervisor:
                 loop.remove_signal_handler(number)
 
     async def _begin(self) -> None:
-        first = [await self._start() for _ in range(self._settings.processes)]
+        try:
+            first = [await self._start() for _ in range(self._settings.processes)]
+        except OSError as error:
+            raise AppError(f"no process can be started: {error.strerror}") from None
         settled = [asyncio.create_task(self._settled(child)) for child in first]
         stopping = asyncio.create_task(self._stopping.wait())
         try:
@@ -366,7 +369,11 @@ async def supervise(settings: Settings, *, on_listening: Callable[[str], None]) 
         AppError: If the port cannot be had, or the processes do not start.
     """
     listener = listen(settings)
-    directory = Path(tempfile.mkdtemp(prefix="trunkline-"))
+    try:
+        directory = Path(tempfile.mkdtemp(prefix="trunkline-"))
+    except OSError as error:
+        listener.close()
+        raise AppError(f"the processes need a directory ({error.strerror}): set TMPDIR") from None
     try:
         check(directory)
         try:

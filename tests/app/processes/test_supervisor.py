@@ -243,6 +243,16 @@ async def test_a_server_whose_processes_do_not_start_says_why_and_ends(tmp_path:
     assert "Traceback" not in finished.err
 
 
+async def test_a_directory_whose_name_is_too_long_is_named(tmp_path: Path) -> None:
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    arguments = ("serve", "--port", "0", "--processes", "2")
+    finished = await run(*arguments, home=tmp_path, further={"TMPDIR": str(long)})
+    assert finished.code == 2
+    assert "set TMPDIR to a shorter" in finished.err
+    assert not list(long.iterdir())
+
+
 async def test_a_process_without_its_parent_says_so(tmp_path: Path) -> None:
     finished = await run("process", "0", "99", "/nowhere", home=tmp_path)
     assert finished.code == 2
