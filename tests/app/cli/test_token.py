@@ -31,11 +31,12 @@ async def test_a_token_is_printed_alone_and_its_hash_is_kept(tmp_path: Path) -> 
 
 
 async def test_without_a_file_the_entry_is_printed_beside_it(tmp_path: Path) -> None:
-    made = await run("token", "new", "--name", "boss", "--admin", home=tmp_path)
+    made = await run("token", "new", "--name", "boss", "--admin", "--metrics", home=tmp_path)
     path = tmp_path / "written-by-hand.toml"
     path.write_text(made.err)
     found = read_tokens(path).find(made.out.strip())
     assert (found.name, found.admin, found.assistants) == ("boss", True, frozenset())
+    assert found.metrics
 
 
 @pytest.mark.parametrize(

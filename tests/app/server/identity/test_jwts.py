@@ -93,6 +93,7 @@ async def test_keys_that_cannot_be_had_are_no_mistake_of_the_caller(
         ({"trunkline_assistants": None}, "jwt:ada", set(), None, False),
         ({"trunkline_max_sessions": 7}, "jwt:ada", {"parrot"}, 7, False),
         ({"trunkline_admin": True, "sub": "Grace H."}, "jwt:Grace H.", {"parrot"}, None, True),
+        ({"trunkline_metrics": True}, "jwt:ada", {"parrot"}, None, False),
     ],
 )
 async def test_claims_are_rights(
@@ -106,6 +107,7 @@ async def test_claims_are_rights(
     found = await verifier(jwt_key_file=key_file).find(signed(**said))
     rights = (found.name, found.assistants, found.max_sessions, found.admin)
     assert rights == (name, assistants, max_sessions, admin)
+    assert found.metrics is said.get("trunkline_metrics", False)
     assert found.expires_at is not None
 
 
@@ -139,6 +141,7 @@ async def test_claims_may_have_another_prefix(key_file: Path) -> None:
         ({"trunkline_max_sessions": "7"}, "bad_claims"),
         ({"trunkline_admin": "true"}, "bad_claims"),
         ({"trunkline_admin": 1}, "bad_claims"),
+        ({"trunkline_metrics": "true"}, "bad_claims"),
     ],
 )
 async def test_a_jwt_that_says_something_else_is_refused(
