@@ -4,6 +4,7 @@ import contextlib
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -62,7 +63,7 @@ class LocalPostgres:
         self.password = secrets.token_urlsafe(12)
         self._directory = directory
         self._binaries = binaries
-        self.process = LocalProcess("Postgres", _READY)
+        self.process = LocalProcess("Postgres", _READY, signal.SIGQUIT)
 
     def url(self, database: str = "postgres") -> str:
         """Return the URL of a database."""
@@ -169,5 +170,5 @@ def local_postgres(*, pgmq: bool = True) -> Iterator[LocalPostgres]:
             server.install_pgmq()
         yield server
     finally:
-        server.kill()  # nobody wants its data
+        server.process.stop()  # killed, it would leave a piece of shared memory behind
         shutil.rmtree(directory, ignore_errors=True)

@@ -1,5 +1,6 @@
 """A real Postgres with PGMQ for the tests: one server a test process, one database a test."""
 
+import contextlib
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ class Database:
     """A database of its own, empty but for PGMQ.
 
     Attributes:
-        server: Where it is; shared with other tests unless `own_postgres` made it.
+        server: Where it is; other tests of this process come before and after on the same.
         name: Its name.
     """
 
@@ -33,22 +34,31 @@ class Database:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[LocalPostgres]:
-    """A server for all tests of a process; nobody stops or kills it."""
+    """A server for all tests of a process; it runs between them, also if one of them kills it."""
     with local_postgres() as server:
         yield server
 
 
 @pytest.fixture
 def postgres(postgres_server: LocalPostgres) -> Iterator[Database]:
-    """A database for one test."""
+    """A database for one test, whose server it may kill."""
+    with database(postgres_server) as alone:
+        yield alone
+
+
+@contextlib.contextmanager
+def database(server: LocalPostgres, template: str = "postgres") -> Iterator[Database]:
+    """Have a database while the block runs, which may kill the server.
+
+    Args:
+        server: The server.
+        template: What the database is a copy of.
+    """
     name = f"test_{next(_names)}"
-    postgres_server.sql(f"CREATE DATABASE {name} TEMPLATE postgres")
-    yield Database(postgres_server, name)
-    postgres_server.sql(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-@pytest.fixture
-def own_postgres() -> Iterator[Database]:
-    """A server for one test, which may kill it."""
-    with local_postgres() as server:
-        yield Database(server, "postgres")
+    server.sql(f"CREATE DATABASE {name} TEMPLATE {template}")
+    try:
+        yield Database(server, name)
+    finally:
+        if server.process.pid is None:
+            server.start()
+        server.sql(f"DROP DATABASE {name} WITH (FORCE)")

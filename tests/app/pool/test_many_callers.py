@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-from tests.agents.talking import Talk, talking
+from tests.agents.talking import CURT, Talk, talking
 from tests.app.pool.places import Place
 
 CALLERS = 20
@@ -32,8 +32,11 @@ def whole(caller: int) -> list[str]:
 async def calling(there: Place) -> AsyncIterator[list[Talk]]:
     """Twenty callers who talk to a parrot."""
     async with contextlib.AsyncExitStack() as stack:
-        calls = [talking(there.side("parrot"), greeting_timeout_s=0.01) for _ in range(CALLERS)]
-        yield list(await asyncio.gather(*map(stack.enter_async_context, calls)))
+        calls = [talking(there.side("parrot"), **CURT) for _ in range(CALLERS)]
+        talks = await asyncio.gather(*map(stack.enter_async_context, calls))
+        yield list(talks)
+        for talk in talks:
+            talk.hang_up()  # all at once: each then waits a while for a farewell
 
 
 async def test_no_word_crosses_between_callers(there: Place) -> None:
@@ -54,9 +57,9 @@ async def test_no_word_crosses_between_callers(there: Place) -> None:
 async def test_ending_one_ends_one(there: Place) -> None:
     async with (
         there.pool("parrot") as pool,
-        talking(there.side("parrot"), greeting_timeout_s=0.01) as stays,
+        talking(there.side("parrot"), **CURT) as stays,
     ):
-        async with talking(there.side("parrot"), greeting_timeout_s=0.01) as leaves:
+        async with talking(there.side("parrot"), **CURT) as leaves:
             await leaves.ask("going", "going")
         assert leaves.result is not None
         assert leaves.result.error is None

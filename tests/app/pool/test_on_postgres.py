@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from app.bench.local_postgres import local_postgres
 from app.brokers import open_broker
 from app.settings import Settings
 from tests.app.pool.places import LEFT_TIMEOUT_S, Place
@@ -30,14 +29,13 @@ __all__ = [
 
 
 @pytest.fixture
-async def there() -> AsyncIterator[Place]:
-    """A Postgres of the test's own; nothing may be left on it."""
-    with local_postgres() as server:
-        broker = Postgres(Database(server, "postgres"))
-        async with open_broker(Settings(bus_url=broker.url)) as claims:  # type: ignore[arg-type]
-            yield Place(broker, claims)  # type: ignore[arg-type]
-            await within(_nothing_left(broker), LEFT_TIMEOUT_S)
-        assert await broker.left() == []
+async def there(postgres: Database) -> AsyncIterator[Place]:
+    """A database of the test's own; nothing may be left in it."""
+    broker = Postgres(postgres)
+    async with open_broker(Settings(bus_url=broker.url)) as claims:  # type: ignore[arg-type]
+        yield Place(broker, claims)  # type: ignore[arg-type]
+        await within(_nothing_left(broker), LEFT_TIMEOUT_S)
+    assert await broker.left() == []
 
 
 async def _nothing_left(broker: Postgres) -> None:
