@@ -11,7 +11,7 @@ import pytest
 from loguru import logger
 
 from app.bench.local_postgres import LocalPostgres, local_postgres
-from proxy.bus import pgmq_sql, pgmq_streams
+from proxy.bus import pgmq_pool, pgmq_sql, pgmq_streams
 from proxy.bus.streams import BrokerDownError
 from proxy.errors import ConnectError
 from tests.brokers.postgres import Database
@@ -254,9 +254,12 @@ class TestQueuesOfPgmq:
     async def test_a_queue_that_is_in_use_is_not_dropped(self, postgres: Database) -> None:
         async with opened(postgres.url) as streams, opened(postgres.url) as other:
             await streams.put(QUEUE, b"1", ttl_s=0.001)
-            async with other._database.transaction() as using:
-                await using.execute(pgmq_sql.USE_QUEUE, pgmq_sql.queue_of(QUEUE))
+
+            async def use(connection: pgmq_pool.Borrowed) -> None:
+                await connection.execute(pgmq_sql.USE_QUEUE, pgmq_sql.queue_of(QUEUE))
                 assert await streams.reap() == 0
+
+            await other._database.together(use)
             assert await streams.reap() == 1
 
     async def test_a_taker_that_is_cancelled_takes_nothing_with_it(
