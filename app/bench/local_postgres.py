@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,9 @@ _DEBIAN = "/usr/lib/postgresql"
 
 # Where `scripts/setup --tests` puts the SQL of PGMQ, which is in no Postgres by itself.
 PGMQ_SQL = Path(sys.prefix) / "pgmq" / "pgmq" / "sql" / "pgmq.sql"
+
+# Between two looks whether a setting was taken.
+_LOOK_EVERY_S = 0.01
 
 _USER = "trunkline"
 _READY = "database system is ready to accept connections"
@@ -116,8 +120,9 @@ class LocalPostgres:
             raise AppError("the SQL of PGMQ is missing; scripts/setup --tests installs it")
         self.sql(sql.read_text(), database)
 
-    def encrypt(self, key: Path, certificate: Path) -> None:
-        """Let it speak TLS from now on.
+    @contextlib.contextmanager
+    def encrypted(self, key: Path, certificate: Path) -> Iterator[None]:
+        """Let it speak TLS while the block runs.
 
         Args:
             key: A private key, PEM.
@@ -129,8 +134,20 @@ class LocalPostgres:
             (data / name).chmod(0o600)
             if who:
                 shutil.chown(data / name, who["user"], who["group"])
-        self.sql("ALTER SYSTEM SET ssl = on")
+        self._set("ssl", "on")
+        try:
+            yield
+        finally:
+            self._set("ssl", "off")
+
+    def _set(self, setting: str, value: str) -> None:
+        self.sql(f"ALTER SYSTEM SET {setting} = {value}")
         self.sql("SELECT pg_reload_conf()")
+        deadline_s = time.monotonic() + START_TIMEOUT_S
+        while self.sql(f"SHOW {setting}") != value:
+            if time.monotonic() > deadline_s:
+                raise AppError(f"Postgres does not take {setting} = {value}")
+            time.sleep(_LOOK_EVERY_S)
 
     def _run(self, program: str, *arguments: str, script: str = "") -> str:
         done: subprocess.CompletedProcess[str] = subprocess.run(

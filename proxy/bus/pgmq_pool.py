@@ -47,6 +47,8 @@ _WORDS: dict[type[Exception], str] = {
     asyncpg.InsufficientPrivilegeError: "does not let this user do that; docs/distributed.md says"
     " what it needs",
     asyncpg.TooManyConnectionsError: "has no connection left for us",
+    # A certificate of `sslrootcert`, or a socket.
+    FileNotFoundError: "names a file that is not there",
     ssl.SSLError: "speaks no TLS that we trust, see sslmode",
     # Also where a file is missing that `sslmode` asks for.
     asyncpg.ClientConfigurationError: "comes with options that asyncpg cannot follow",

@@ -5,6 +5,7 @@ is there. Whoever asks waits no longer than the broker takes, and never longer t
 """
 
 import asyncio
+import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
@@ -96,6 +97,9 @@ def down(error: Exception) -> BrokerDownError:
     if isinstance(error, ResponseError):
         code = str(error).partition(" ")[0]
         return BrokerDownError(f"the broker answers with an error ({type(error).__name__}, {code})")
+    if isinstance(error.__context__, ssl.SSLError):
+        kind = type(error.__context__).__name__
+        return BrokerDownError(f"the broker speaks no TLS that we trust ({kind})")
     return BrokerDownError(f"the broker is away ({type(error).__name__})")
 
 
