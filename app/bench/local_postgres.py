@@ -168,16 +168,17 @@ class LocalPostgres:
 
 
 @contextlib.contextmanager
-def local_postgres(*, pgmq: bool = True) -> Iterator[LocalPostgres]:
+def local_postgres(*, pgmq: bool = True, binaries: Path | None = None) -> Iterator[LocalPostgres]:
     """Run a Postgres of our own while the block runs.
 
     Args:
         pgmq: Whether to install PGMQ in its database `postgres`.
+        binaries: Where its programs are; None for those of this machine.
 
     Raises:
         AppError: If there is none on this machine, or it does not start.
     """
-    binaries = find_postgres()
+    binaries = binaries or find_postgres()
     directory = Path(tempfile.mkdtemp(prefix="trunkline-postgres-"))
     server = LocalPostgres(directory, binaries)
     try:

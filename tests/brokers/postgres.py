@@ -4,10 +4,13 @@ import contextlib
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
-from app.bench.local_postgres import LocalPostgres, local_postgres
+from app.bench.local_postgres import LocalPostgres, find_postgres, local_postgres
+from tests.brokers.extension import with_extension
 
 _names = itertools.count(1)
 
@@ -35,8 +38,11 @@ class Database:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[LocalPostgres]:
     """A server for all tests of a process; it runs between them, also if one of them kills it."""
-    with local_postgres() as server:
-        yield server
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)  # Postgres may run as somebody else
+        binaries = with_extension(find_postgres(), Path(folder))
+        with local_postgres(binaries=binaries) as server:
+            yield server
 
 
 @pytest.fixture
