@@ -10,6 +10,8 @@ from app.settings import Settings
 from tests.app.pool.places import LEFT_TIMEOUT_S, Place
 from tests.app.pool.test_lost_pools import (
     test_callers_of_a_pool_that_is_killed_go_on_with_another,
+    test_the_task_of_a_killed_pool_that_spoke_goes_on_elsewhere,
+    test_without_another_pool_the_caller_is_told,
 )
 from tests.app.pool.test_many_callers import (
     test_a_broker_that_is_killed_for_ten_seconds_costs_no_word,
@@ -25,6 +27,8 @@ __all__ = [
     "test_callers_of_a_pool_that_is_killed_go_on_with_another",
     "test_ending_one_ends_one",
     "test_no_word_crosses_between_callers",
+    "test_the_task_of_a_killed_pool_that_spoke_goes_on_elsewhere",
+    "test_without_another_pool_the_caller_is_told",
 ]
 
 
