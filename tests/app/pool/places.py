@@ -14,6 +14,7 @@ from app.pool.pool import Pool
 from app.pool.serving import running_pool
 from app.settings import Settings
 from proxy.bus.claims import Claims
+from tests.app.pool.pair import pair
 from tests.app.server.recipes import RECIPES
 from tests.brokers.redis import RedisServer, redis_server
 from tests.proxy.conversation import within
@@ -21,7 +22,7 @@ from tests.proxy.conversation import within
 # The offers of pools vanish within seconds; a session's streams are removed before.
 LEFT_TIMEOUT_S = 10.0
 
-ASSISTANTS = Assistants([*discover().values(), *RECIPES])
+ASSISTANTS = Assistants([*discover().values(), *RECIPES, pair])
 
 
 @dataclass

@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from tests.agents.talking import CURT, Talk, talking
+from tests.app.pool.pair import OVER
 from tests.app.pool.places import Place
 
 CALLERS = 20
@@ -24,15 +25,19 @@ async def converse(talk: Talk, caller: int, turns: range) -> None:
         await talk.ask(line(caller, turn), f"caller{caller}.turn{turn}.word19")
 
 
-def whole(caller: int) -> list[str]:
-    return " ".join(line(caller, turn) for turn in range(TURNS)).split()
+async def all_of_them(talks: Sequence[Talk], turns: range) -> None:
+    await asyncio.gather(*(converse(talk, caller, turns) for caller, talk in enumerate(talks)))
+
+
+def words(caller: int, turns: range) -> list[str]:
+    return " ".join(line(caller, turn) for turn in turns).split()
 
 
 @contextlib.asynccontextmanager
-async def calling(there: Place) -> AsyncIterator[list[Talk]]:
-    """Twenty callers who talk to a parrot."""
+async def calling(there: Place, assistant: str = "parrot") -> AsyncIterator[list[Talk]]:
+    """Twenty callers who talk to an assistant that repeats what they say."""
     async with contextlib.AsyncExitStack() as stack:
-        calls = [talking(there.side("parrot"), **CURT) for _ in range(CALLERS)]
+        calls = [talking(there.side(assistant), **CURT) for _ in range(CALLERS)]
         talks = await asyncio.gather(*map(stack.enter_async_context, calls))
         yield list(talks)
         for talk in talks:
@@ -40,17 +45,26 @@ async def calling(there: Place) -> AsyncIterator[list[Talk]]:
 
 
 async def test_no_word_crosses_between_callers(there: Place) -> None:
-    async with there.pool("parrot", max_sessions=10) as one, there.pool("parrot") as other:
-        async with calling(there) as talks:
-            talking_all = (
-                converse(talk, caller, range(TURNS)) for caller, talk in enumerate(talks)
-            )
-            await asyncio.gather(*talking_all)
-            assert len(one.sessions) + len(other.sessions) == CALLERS
-            assert len(one.sessions) <= 10
-            assert len(other.sessions) >= 10
+    """Two tasks, and two pools for each; every caller is handed from one task to the other."""
+    async with (
+        there.pool("pair", "one", max_sessions=10) as first,
+        there.pool("pair", "one"),
+        there.pool("pair", "two", max_sessions=10) as second,
+        there.pool("pair", "two"),
+    ):
+        async with calling(there, "pair") as talks:
+            await all_of_them(talks, range(2))
+            for talk in talks:
+                await talk.say(OVER)
+            for talk in talks:
+                await talk.hear("two:here")
+            await all_of_them(talks, range(2, 4))
+            for pool in (first, second):
+                assert 0 < len(pool.sessions) <= 10
         for caller, talk in enumerate(talks):
-            assert talk.said.split() == whole(caller)
+            before = [f"one:{word}" for word in words(caller, range(2))]
+            after = [f"two:{word}" for word in words(caller, range(2, 4))]
+            assert talk.said.split() == [*before, f"one:{OVER}", "two:here", *after]
             assert talk.problems == []
 
 
@@ -70,9 +84,7 @@ async def test_ending_one_ends_one(there: Place) -> None:
 async def test_a_broker_that_is_killed_for_ten_seconds_costs_no_word(there: Place) -> None:
     async with there.pool("parrot", max_sessions=10), there.pool("parrot", max_sessions=10):
         async with calling(there) as talks:
-            await asyncio.gather(
-                *(converse(talk, caller, range(2)) for caller, talk in enumerate(talks))
-            )
+            await all_of_them(talks, range(2))
             middle = [
                 asyncio.create_task(converse(talk, caller, range(2, TURNS)))
                 for caller, talk in enumerate(talks)
@@ -83,7 +95,7 @@ async def test_a_broker_that_is_killed_for_ten_seconds_costs_no_word(there: Plac
             await there.server.start()
             await asyncio.gather(*middle)
         for caller, talk in enumerate(talks):
-            assert talk.said.split() == whole(caller)
+            assert talk.said.split() == words(caller, range(TURNS))
             assert talk.problems == []
             assert talk.result is not None
             assert talk.result.error is None
