@@ -1,4 +1,4 @@
-"""Twenty callers at once on two pools, with and without a broker that dies in the middle."""
+"""Twenty callers at once on two pools; the broker dies in the middle, or the network goes away."""
 
 import asyncio
 import contextlib
@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from tests.agents.talking import CURT, Talk, talking
 from tests.app.pool.pair import OVER
 from tests.app.pool.places import Place
+from tests.proxy.relay import Relay
 
 CALLERS = 20
 TURNS = 6
@@ -34,10 +35,12 @@ def words(caller: int, turns: range) -> list[str]:
 
 
 @contextlib.asynccontextmanager
-async def calling(there: Place, assistant: str = "parrot") -> AsyncIterator[list[Talk]]:
-    """Twenty callers who talk to an assistant that repeats what they say."""
+async def calling(
+    there: Place, assistant: str = "parrot", count: int = CALLERS
+) -> AsyncIterator[list[Talk]]:
+    """Callers who talk to an assistant that repeats what they say."""
     async with contextlib.AsyncExitStack() as stack:
-        calls = [talking(there.side(assistant), **CURT) for _ in range(CALLERS)]
+        calls = [talking(there.side(assistant), **CURT) for _ in range(count)]
         talks = await asyncio.gather(*map(stack.enter_async_context, calls))
         yield list(talks)
         for talk in talks:
@@ -81,21 +84,44 @@ async def test_ending_one_ends_one(there: Place) -> None:
         assert len(pool.sessions) == 1
 
 
+@contextlib.asynccontextmanager
+async def in_the_middle(talks: Sequence[Talk]) -> AsyncIterator[None]:
+    """Be in the middle of conversations, which then go on and are heard whole."""
+    await all_of_them(talks, range(2))
+    rest = asyncio.create_task(all_of_them(talks, range(2, TURNS)))
+    try:
+        await talks[0].hear("caller0.turn2.word0")
+        yield
+        await rest
+    finally:
+        rest.cancel()
+        await asyncio.wait({rest})
+    for caller, talk in enumerate(talks):
+        assert talk.said.split() == words(caller, range(TURNS))
+
+
+def are_well(talks: Sequence[Talk]) -> None:
+    for talk in talks:
+        assert talk.problems == []
+        assert talk.result is not None
+        assert talk.result.error is None
+
+
 async def test_a_broker_that_is_killed_for_ten_seconds_costs_no_word(there: Place) -> None:
     async with there.pool("parrot", max_sessions=10), there.pool("parrot", max_sessions=10):
-        async with calling(there) as talks:
-            await all_of_them(talks, range(2))
-            middle = [
-                asyncio.create_task(converse(talk, caller, range(2, TURNS)))
-                for caller, talk in enumerate(talks)
-            ]
-            await talks[0].hear("caller0.turn2.word0")
+        async with calling(there) as talks, in_the_middle(talks):
             await there.server.kill()
             await asyncio.sleep(OUTAGE_S)
             await there.server.start()
-            await asyncio.gather(*middle)
-        for caller, talk in enumerate(talks):
-            assert talk.said.split() == words(caller, range(TURNS))
-            assert talk.problems == []
-            assert talk.result is not None
-            assert talk.result.error is None
+        are_well(talks)
+
+
+async def test_a_network_that_is_away_for_ten_seconds_costs_no_word(there: Place) -> None:
+    """It says nothing of it, and then forgets what was under way."""
+    async with Relay.to(there.url).running() as network, there.over(network) as far:
+        async with far.pool("parrot"), calling(far, count=3) as talks, in_the_middle(talks):
+            network.freeze()
+            await asyncio.sleep(OUTAGE_S)
+            network.cut()
+            network.thaw()
+        are_well(talks)

@@ -15,6 +15,7 @@ from tests.app.pool.test_lost_pools import (
 )
 from tests.app.pool.test_many_callers import (
     test_a_broker_that_is_killed_for_ten_seconds_costs_no_word,
+    test_a_network_that_is_away_for_ten_seconds_costs_no_word,
     test_ending_one_ends_one,
     test_no_word_crosses_between_callers,
 )
@@ -24,6 +25,7 @@ from tests.proxy.conversation import within
 
 __all__ = [
     "test_a_broker_that_is_killed_for_ten_seconds_costs_no_word",
+    "test_a_network_that_is_away_for_ten_seconds_costs_no_word",
     "test_callers_of_a_pool_that_is_killed_go_on_with_another",
     "test_ending_one_ends_one",
     "test_no_word_crosses_between_callers",
@@ -37,7 +39,7 @@ async def there(postgres: Database) -> AsyncIterator[Place]:
     """A database of the test's own; nothing may be left in it."""
     broker = Postgres(postgres)
     async with open_broker(Settings(bus_url=broker.url)) as claims:  # type: ignore[arg-type]
-        yield Place(broker, claims)  # type: ignore[arg-type]
+        yield Place(broker, claims, broker.url)  # type: ignore[arg-type]
         await within(_nothing_left(broker), LEFT_TIMEOUT_S)
     assert await broker.left() == []
 
