@@ -7,6 +7,7 @@ from pathlib import Path
 
 from agents.handoff import script as lines
 from app.caller.pooled import PooledAssistant
+from proxy.bus.claims import Offer
 from tests.agents.talking import CURT, Talk, talking
 from tests.app.pool.places import Place
 from tests.app.pool.programs import pool_program
@@ -68,6 +69,17 @@ async def test_the_task_of_a_killed_pool_that_spoke_goes_on_elsewhere(
             await talk.say("back to the greeter please")
             await talk.hear(lines.WELCOME_BACK)
             await talk.ask("goodbye", lines.FAREWELL)
+
+
+async def test_a_claim_that_a_pool_took_with_it_is_put_again(there: Place) -> None:
+    tasks = ("assistant",)
+    await there.claims.offer(Offer("dies", "parrot", tasks, tasks, tasks, free=1))
+    taking = asyncio.create_task(there.claims.take("parrot", tasks, wait_s=30))
+    async with talking(there.side("parrot"), **CURT) as talk:
+        assert await within(taking) is not None  # and that pool never says a word
+        async with there.pool("parrot"):
+            await talk.ask("hello", "hello")
+            talk.hang_up()
 
 
 async def test_a_job_that_is_under_way_in_a_pool_that_is_killed_fails(
