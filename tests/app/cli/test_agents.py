@@ -8,7 +8,7 @@ import pytest
 
 import app.demo
 from agents.handoff import script as lines
-from tests.app.cli.programs import ended, free_port, press_ctrl_c, run, start
+from tests.app.cli.programs import Finished, ended, free_port, press_ctrl_c, run, start
 from tests.app.cli.test_bot import Client, reached, send
 from tests.app.pool.programs import PoolProgram, pool_program
 from tests.brokers.certificates import new_certificate
@@ -66,30 +66,31 @@ def in_order(text: str, *words: str) -> bool:
     return -1 not in places and places == sorted(places)
 
 
+async def to_support_and_back(home: Path, **settings: str) -> Finished:
+    """Have a caller be handed to support and back."""
+    arguments = ("console", "--assistant", "handoff")
+    finished = await run(*arguments, home=home, further=settings, typed=TO_SUPPORT_AND_BACK)
+    assert finished.code == 0, finished.err
+    said = (
+        lines.GREETING,
+        lines.TRANSFER_TO_SUPPORT,
+        lines.SUPPORT_HERE,
+        lines.WARRANTY,
+        lines.TRANSFER_TO_GREETER,
+        lines.WELCOME_BACK,
+        lines.LISTING,
+        lines.FAREWELL,
+    )
+    assert in_order(finished.out, *said), finished.out
+    assert "handoff ended the conversation" in finished.err
+    return finished
+
+
 async def test_greeter_and_support_in_processes_of_their_own(
     tmp_path: Path, redis: RedisServer, encrypted: str
 ) -> None:
     async with pools(tmp_path, encrypted, "handoff", "greeter", "support") as programs:
-        further = {"TRUNKLINE_BUS_URL": encrypted}
-        finished = await run(
-            *("console", "--assistant", "handoff"),
-            home=tmp_path,
-            further=further,
-            typed=TO_SUPPORT_AND_BACK,
-        )
-        assert finished.code == 0, finished.err
-        said = (
-            lines.GREETING,
-            lines.TRANSFER_TO_SUPPORT,
-            lines.SUPPORT_HERE,
-            lines.WARRANTY,
-            lines.TRANSFER_TO_GREETER,
-            lines.WELCOME_BACK,
-            lines.LISTING,
-            lines.FAREWELL,
-        )
-        assert in_order(finished.out, *said), finished.out
-        assert "handoff ended the conversation" in finished.err
+        finished = await to_support_and_back(tmp_path, TRUNKLINE_BUS_URL=encrypted)
         logs = [finished.out, finished.err]
         for program in programs:
             logs.append(await program.log("Session ended after"))

@@ -4,9 +4,8 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from agents.handoff import script as lines
-from tests.app.cli.programs import Finished, press_ctrl_c, run
-from tests.app.cli.test_agents import TO_SUPPORT_AND_BACK, in_order
+from tests.app.cli.programs import press_ctrl_c, run
+from tests.app.cli.test_agents import to_support_and_back
 from tests.app.pool.programs import PoolProgram, pool_program
 from tests.brokers.postgres import Database
 from tests.proxy.bus.brokers import Postgres
@@ -27,32 +26,13 @@ async def greeter_and_support(
         yield started
 
 
-async def converse(home: Path, **settings: str) -> Finished:
-    """Have a caller be handed to support and back."""
-    arguments = ("console", "--assistant", "handoff")
-    finished = await run(*arguments, home=home, further=settings, typed=TO_SUPPORT_AND_BACK)
-    assert finished.code == 0, finished.err
-    said = (
-        lines.GREETING,
-        lines.TRANSFER_TO_SUPPORT,
-        lines.SUPPORT_HERE,
-        lines.WARRANTY,
-        lines.TRANSFER_TO_GREETER,
-        lines.WELCOME_BACK,
-        lines.LISTING,
-        lines.FAREWELL,
-    )
-    assert in_order(finished.out, *said), finished.out
-    return finished
-
-
 async def test_greeter_and_support_in_processes_of_their_own(
     tmp_path: Path, postgres: Database
 ) -> None:
     password = postgres.server.password
     async with greeter_and_support(tmp_path, postgres, PGMQ_CHANNEL="acme_eu") as programs:
         bus = {"DATABASE_URL": postgres.url, "PGMQ_CHANNEL": "acme_eu"}
-        finished = await converse(tmp_path, **bus)
+        finished = await to_support_and_back(tmp_path, **bus)
         assert password not in finished.out + finished.err
         for program in programs:
             assert password not in await program.log("Session ended after")

@@ -6,7 +6,7 @@ import pytest
 
 from app.bench.local_postgres import LocalPostgres
 from proxy.bus import pgmq_sql
-from tests.brokers.postgres import Database, database
+from tests.brokers.postgres import Database, drop, new_database
 from tests.proxy.bus.brokers import Postgres
 from tests.proxy.bus.pgmq_ends import opened
 from tests.proxy.conversation import within
@@ -18,9 +18,10 @@ GUEST = "guest_of_the_extension"
 @pytest.fixture
 def extended(postgres_server: LocalPostgres) -> Iterator[Database]:
     """A database with the extension."""
-    with database(postgres_server, template="template1") as alone:
-        alone.sql("CREATE EXTENSION pgmq")
-        yield alone
+    database = new_database(postgres_server, template="template1")
+    database.sql("CREATE EXTENSION pgmq")
+    yield database
+    drop(database)
 
 
 async def use(url: str) -> None:
