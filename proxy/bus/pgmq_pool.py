@@ -251,3 +251,4 @@ async def _bounded(working: Coroutine[Any, Any, T], connection: "Borrowed") -> T
             connection.terminate()
             # Its statement fails at once, and so does every one after it.
             await asyncio.gather(task, return_exceptions=True)
+        _ = task.cancelled() or task.exception()  # seen, also where nobody waits any more

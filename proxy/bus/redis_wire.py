@@ -66,8 +66,17 @@ def connector(url: str) -> Connect:
         socket_connect_timeout=ANSWER_TIMEOUT_S,
         retry=Retry(NoBackoff(), 0),
     )
-    made: Connect = pool.make_connection
-    return made
+    # Loading the authorities that are trusted holds up everybody for 35 ms: it is done once.
+    tls = getattr(pool.make_connection(), "ssl_context", None)
+
+    def connect() -> Connection:
+        connection = pool.make_connection()
+        if tls is not None:
+            connection.ssl_context = tls
+        made: Connection = connection
+        return made
+
+    return connect
 
 
 async def guarded(connection: Connection, asking: Awaitable[Any], timeout_s: float) -> Any:

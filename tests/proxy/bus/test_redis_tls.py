@@ -3,6 +3,7 @@ carry speak none."""
 
 import contextlib
 import logging
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -96,6 +97,27 @@ async def test_a_user_whose_password_is_in_the_url_does_everything_over_tls(
         assert relay.connections > 2
     logger.remove(sink)
     assert PASSWORD not in "".join(said) + caplog.text
+
+
+async def test_the_authorities_are_loaded_once_for_all_connections(
+    server: RedisServer, certificate: Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[ssl.SSLContext] = []
+    load = ssl.create_default_context
+
+    def counted() -> ssl.SSLContext:
+        loaded.append(load())
+        return loaded[-1]
+
+    async with encrypted(server, certificate) as relay:
+        monkeypatch.setattr(ssl, "create_default_context", counted)
+        async with connected(url_of(relay, trusting(certificate))) as streams:
+            await streams.create(["acme_up"])
+            for number in range(3):
+                await streams.append("acme_up", [b"%d" % number])
+                assert len(await within(streams.reader("acme_up").read())) == number + 1
+    assert relay.connections == 5
+    assert len(loaded) == 1
 
 
 async def test_an_authority_that_is_not_trusted_is_refused(
