@@ -275,6 +275,7 @@ class ChannelLink:
         over: Set once nobody reads or writes it any more.
         number: Which of the session's connections it is.
         lost: Why it is over; None while it is not.
+        answered: Whether anything has come from the other end.
     """
 
     def __init__(self, channel: Channel, number: int) -> None:
@@ -287,6 +288,7 @@ class ChannelLink:
         self.over = Gate()
         self.number = number
         self.lost: LinkClosedError | None = None
+        self.answered = False
         self._channel = channel
         self._unread: deque[bytes] = deque()
         self._unread_bytes = 0
@@ -348,6 +350,7 @@ class ChannelLink:
         Args:
             data: The message.
         """
+        self.answered = True
         while self._unread_bytes > MAX_UNREAD_BYTES and self.lost is None:
             self._room.clear()
             await self._room.wait()
