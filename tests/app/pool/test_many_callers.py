@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 
+import pytest
+
 from tests.agents.talking import CURT, Talk, talking
 from tests.app.pool.pair import OVER
 from tests.app.pool.places import Place
