@@ -14,6 +14,7 @@ from loguru import logger
 from proxy.bus.direct import DirectBus
 from proxy.close_codes import CloseCode
 from proxy.dialect import PeerEnded, Received
+from proxy.gate import Gate
 from proxy.held import LARGE_BYTES, HeldMessages
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ class Delivery:
         self._waiting: deque[Received | PeerEnded] = deque()
         self._size_bytes = 0
         self._held = HeldMessages(MAX_HELD_BYTES)
-        self._wake = asyncio.Event()
-        self._room = asyncio.Event()
+        self._wake = Gate()
+        self._room = Gate()
         self._delivering: asyncio.Task[None] | None = None
         self._open = False
         self._busy = False

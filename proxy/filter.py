@@ -116,6 +116,8 @@ class FrameTypes:
 
     def allowing(self, *types: type[Frame]) -> "FrameTypes":
         """Return the same with these types taken as well."""
+        if not types:
+            return self
         return FrameTypes(self.refused - set(types), self.home - set(types))
 
 

@@ -1,5 +1,6 @@
 """What the two ends of a `trunkline.v1` line tell each other before anything else."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -13,6 +14,8 @@ from proxy.pulse import Patience
 from proxy.resume import ResumeKey
 from proxy.tap import FrameTap
 from proxy.wire import VERSION, Hello, Key, Welcome
+
+_Types = frozenset[type[Frame]]
 
 
 @dataclass(frozen=True)
@@ -167,8 +170,8 @@ class Handshake:
     def _meet(self, peer: Hello | Welcome) -> None:
         self.peer = peer
         codec = self._carrier.codec
-        wanted = map(codec.frame_class, peer.wants)
-        self._filter.home = frozenset(codec.crossing_frames()).difference(filter(None, wanted))
+        wanted = frozenset(filter(None, map(codec.frame_class, peer.wants)))
+        self._filter.home = _without(frozenset(codec.crossing_frames()), wanted)
 
     def _wants(self) -> tuple[Key, ...]:
         types: list[type[Frame]] = [
@@ -177,3 +180,9 @@ class Handshake:
             if self._filter.hears and self._filter.inbound_frames.judge(cls) is None
         ]
         return self._carrier.wants(types)
+
+
+@functools.lru_cache(maxsize=64)
+def _without(all_: _Types, wanted: _Types) -> _Types:
+    """Return the types that are not wanted; one set for all sessions whose peers want the same."""
+    return all_ - wanted

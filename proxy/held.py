@@ -13,6 +13,8 @@ from collections.abc import Callable
 
 from pipecat.bus.messages import BusFrameMessage, BusMessage
 
+from proxy.gate import Gate
+
 # Below this, the queues of a session hold what a conversation needs.
 LARGE_BYTES = 16 * 1024
 
@@ -34,7 +36,7 @@ class HeldMessages:
         # By number: a frame cannot be hashed, and neither can a reference to it.
         self._refs: dict[int, weakref.ref[object]] = {}
         self._numbers = itertools.count()
-        self._room = asyncio.Event()
+        self._room = Gate()
 
     def fits(self, weight_bytes: int) -> bool:
         """Tell whether a message may be let in now.

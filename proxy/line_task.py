@@ -5,7 +5,6 @@ dialect; the shell moves bytes between it and the link, and messages between it 
 """
 
 import asyncio
-from collections import deque
 
 from loguru import logger
 from pipecat.bus.messages import (
@@ -38,6 +37,7 @@ from proxy.dialect import (
 )
 from proxy.errors import LinkClosedError
 from proxy.filter import Filter
+from proxy.gate import Gate
 from proxy.link import Link
 from proxy.parting import part
 from proxy.pump import Pump, Signals
@@ -45,8 +45,8 @@ from proxy.pump import Pump, Signals
 # A peer that has read nothing for this long is gone or hostile; a mobile hand-over takes less.
 SEND_TIMEOUT_S = 10.0
 
-# Behind a write that has waited for so long, nobody would read a close frame.
-STUCK_S = 1.0
+STUCK_S = 1.0  # behind a write that has waited for so long, nobody would read a close frame
+
 # Messages of this side kept until there is a line; a conversation begins with a handful.
 MAX_EARLY = 1000
 
@@ -85,10 +85,10 @@ class LineTask(BaseWorker):
         self._pump: Pump | None = None
         self._serving: asyncio.Task[None] | None = None
         self._ticking: asyncio.Task[None] | None = None
-        self._early: deque[BusMessage] = deque(maxlen=MAX_EARLY)
+        self._early: list[BusMessage] = []
         self._delivery = Delivery(self)
         self._signals = Signals()
-        self._gone = asyncio.Event()
+        self._gone = Gate()
         self._attached = False
         self._open = False
         self._waiting = False  # for a connection that carries on
@@ -227,7 +227,7 @@ class LineTask(BaseWorker):
         if self._open:
             return self._cross(message)
         if isinstance(message, BusEndMessage) or self._filter.outbound(message) is None:
-            self._early.append(message)
+            self._early = [*self._early, message][-MAX_EARLY:]
         return []
 
     def _cross(self, message: BusMessage) -> list[Event]:
@@ -290,7 +290,7 @@ class LineTask(BaseWorker):
         """Tell that the line is up, and send what waited for it."""
         await self._call_event_handler(self.connected_event, self._up)
         while self._early:
-            await self._act(self._cross(self._early.popleft()))
+            await self._act(self._cross(self._early.pop(0)))
         self._open = True
 
     def handled(self, size_bytes: int) -> None:

@@ -14,6 +14,7 @@ from websockets.asyncio.client import ClientConnection
 
 from proxy.close_codes import CloseCode, reason_for
 from proxy.errors import LinkClosedError
+from proxy.gate import Gate
 
 # The close handshake is one round trip. Longer waits help nobody.
 CLOSE_TIMEOUT_S = 2.0
@@ -36,7 +37,7 @@ class Link(Protocol):
         over: Set once nobody reads or writes it any more.
     """
 
-    over: asyncio.Event
+    over: Gate
 
     async def send(self, data: bytes) -> None:
         """Write one message; waits as long as the peer does not read.
@@ -90,7 +91,7 @@ class ServerLink:
         Args:
             websocket: The socket; `accept()` was called.
         """
-        self.over = asyncio.Event()
+        self.over = Gate()
         self._websocket = websocket
         extensions = websocket.scope.get("extensions") or {}
         self._abort: Callable[[], None] | None = extensions.get(ABORT_EXTENSION)
@@ -150,7 +151,7 @@ class ClientLink:
         Args:
             connection: The connection of the `websockets` library.
         """
-        self.over = asyncio.Event()
+        self.over = Gate()
         self._connection = connection
 
     @property

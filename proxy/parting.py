@@ -3,6 +3,7 @@
 import asyncio
 
 from proxy.dialect import Dialect, LineState
+from proxy.gate import Gate
 from proxy.pump import Signals
 
 # How long what waits in the outbox may take to go out before a close.
@@ -13,7 +14,7 @@ DRAIN_TIMEOUT_S = 2.0
 END_GRACE_S = 5.0
 
 
-async def part(dialect: Dialect, signals: Signals, gone: asyncio.Event, *, ended: bool) -> None:
+async def part(dialect: Dialect, signals: Signals, gone: Gate, *, ended: bool) -> None:
     """Wait until the line may be closed, or is; bounded.
 
     Args:
@@ -33,7 +34,7 @@ async def part(dialect: Dialect, signals: Signals, gone: asyncio.Event, *, ended
             return
 
 
-async def _within(timeout_s: float, event: asyncio.Event) -> bool:
+async def _within(timeout_s: float, event: Gate) -> bool:
     try:
         async with asyncio.timeout(timeout_s):
             await event.wait()

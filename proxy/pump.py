@@ -10,6 +10,7 @@ from proxy.close_codes import CloseCode
 from proxy.delivery import Delivery
 from proxy.dialect import Dialect, Event, Received
 from proxy.errors import LinkClosedError
+from proxy.gate import Gate
 from proxy.link import Link
 
 # Messages read in one go before other tasks get their turn.
@@ -26,9 +27,9 @@ class Signals:
         room: Whoever sends need not wait.
     """
 
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
-    drained: asyncio.Event = field(default_factory=asyncio.Event)
-    room: asyncio.Event = field(default_factory=asyncio.Event)
+    wake: Gate = field(default_factory=Gate)
+    drained: Gate = field(default_factory=Gate)
+    room: Gate = field(default_factory=Gate)
 
     def changed(self) -> None:
         """Let the writer look for something to write."""

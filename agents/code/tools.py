@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from loguru import logger
@@ -12,6 +14,11 @@ from pipecat.adapters.llm.schemas.tools_schema import ToolsSchema
 from agents.code import reading
 from agents.code.limits import Budget, Limits, SpentError
 from agents.code.project import Project, ProjectError
+
+# Threads of their own: in the loop's, which look up host names, too, searches would hold up every
+# other caller.
+MAX_READERS = 8
+_READERS = ThreadPoolExecutor(MAX_READERS, thread_name_prefix="code-reader")
 
 TOO_MUCH = "there is too much to look at; ask for less"
 WRONG = "the tool failed"
@@ -139,7 +146,8 @@ class Toolbox:
         budget = Budget(self.limits)
         try:
             kept = tool.checked(arguments)
-            return await asyncio.to_thread(tool.run, self.project, budget, **kept)
+            work = partial(tool.run, self.project, budget, **kept)
+            return await asyncio.get_running_loop().run_in_executor(_READERS, work)
         except ProjectError as refusal:
             return f"error: {refusal}"
         except SpentError:

@@ -34,10 +34,12 @@ class _Size:
     slow_texts: int
     said: int
     every_s: float = 0.01
+    # Nothing has come back for so long: what is missing is lost.
+    silence_s: float = 10.0
 
 
 FULL = _Size(rounds=3, pings=500, slow_pings=60, texts=2_000, slow_texts=200, said=600)
-QUICK = _Size(rounds=1, pings=20, slow_pings=5, texts=100, slow_texts=20, said=100)
+QUICK = _Size(rounds=1, pings=20, slow_pings=5, texts=100, slow_texts=20, said=100, silence_s=3.0)
 
 # A broker is killed after a third of what is said, and comes back after a second third.
 # Stock over ours: on Redis ours may take one and a half times as long, as it loses nothing.
@@ -82,51 +84,50 @@ async def measure(options: Options, progress: Progress, *, urls: Sequence[str]) 
     rounds = options.rounds or size.rounds
     measures: list[Measure] = []
     with _brokers(urls, progress) as brokers:
-        step = progress.add_task("bus", total=len(brokers) * len(options.peers) * (rounds + 1))
+        step = progress.add_task("bus", total=len(brokers) * len(options.peers) * rounds)
         for broker in brokers:
-            for _ in range(rounds):
+            for left in reversed(range(rounds)):
                 for peer in options.peers:
-                    await _exchange(broker, peer, size)
+                    async with _ends(broker, peer, size) as pinger:
+                        await _exchange(broker, peer, size, pinger)
+                        if left == 0 and broker.local is not None:
+                            await _kill(broker, broker.local, peer, size, pinger)
                     progress.advance(step)
-            for peer in options.peers:
-                if broker.local is not None:
-                    await _kill(broker, broker.local, peer, size)
-                progress.advance(step)
             measures += _measures(broker, size)
     return measures
 
 
-async def _exchange(broker: _Broker, peer: Peer, size: _Size) -> None:
+async def _exchange(broker: _Broker, peer: Peer, size: _Size, pinger: Pinger) -> None:
     slow = peer is Peer.STOCK and broker.name == SLOW
-    async with _ends(broker, peer) as pinger:
-        for number in range(size.slow_pings if slow else size.pings):
-            took_s = await pinger.there_and_back(f"ping {number}")
-            broker.there_and_back_ms.add(peer, took_s * 1000)
-        count = size.slow_texts if slow else size.texts
-        broker.a_second.add(peer, await pinger.exchange(count))
+    for number in range(size.slow_pings if slow else size.pings):
+        took_s = await pinger.there_and_back(f"ping {number}")
+        broker.there_and_back_ms.add(peer, took_s * 1000)
+    count = size.slow_texts if slow else size.texts
+    broker.a_second.add(peer, await pinger.exchange(count))
 
 
-async def _kill(broker: _Broker, local: LocalBroker, peer: Peer, size: _Size) -> None:
-    async with _ends(broker, peer) as pinger:
-        saying = asyncio.create_task(pinger.say(size.said, every_s=size.every_s))
-        third_s = size.said * size.every_s / 3
-        try:
-            await asyncio.sleep(third_s)
-            await asyncio.to_thread(local.kill)
-            await asyncio.sleep(third_s)
-        finally:
-            await asyncio.to_thread(local.start)
-        await saying
-        broker.lost.add(peer, await pinger.lost(size.said))
+async def _kill(
+    broker: _Broker, local: LocalBroker, peer: Peer, size: _Size, pinger: Pinger
+) -> None:
+    saying = asyncio.create_task(pinger.say(size.said, every_s=size.every_s))
+    third_s = size.said * size.every_s / 3
+    try:
+        await asyncio.sleep(third_s)
+        await asyncio.to_thread(local.kill)
+        await asyncio.sleep(third_s)
+    finally:
+        await asyncio.to_thread(local.start)
+    await saying
+    broker.lost.add(peer, await pinger.lost(size.said, silence_s=size.silence_s))
 
 
 @contextlib.asynccontextmanager
-async def _ends(broker: _Broker, peer: Peer) -> AsyncIterator[Pinger]:
+async def _ends(broker: _Broker, peer: Peer, size: _Size) -> AsyncIterator[Pinger]:
     """Have a bus with two ends, in two processes, while the block runs."""
     channel = f"bench_{secrets.token_hex(4)}"
     async with running("app.bench.bus_far", peer) as far:
         await far.ask("join", url=broker.url, channel=channel)
-        async with near_end(peer, broker.url, channel) as pinger:
+        async with near_end(peer, broker.url, channel, leave_s=size.silence_s) as pinger:
             yield pinger
 
 

@@ -25,8 +25,8 @@ from proxy.handshake import TrunkOptions
 # Between two tries to find the far end.
 _LOOK_EVERY_S = 0.1
 
-# Nothing has come back for so long: what is missing is lost. More than a line takes to be resumed.
-_SILENCE_S = 10.0
+# What texts begin with that may be lost, so that no other is taken for one.
+_SAID = "said "
 
 
 class Pinger(BaseWorker):
@@ -78,16 +78,22 @@ class Pinger(BaseWorker):
         self.back.clear()
         for number in range(count):
             with contextlib.suppress(Exception):  # whatever a broker's client raises
-                await self._send(str(number))
+                await self._send(f"{_SAID}{number}")
             await asyncio.sleep(every_s)
 
-    async def lost(self, count: int) -> int:
-        """Wait until all that were said are back, or nothing comes; return how many are missing."""
+    async def lost(self, count: int, *, silence_s: float) -> int:
+        """Wait until all that were said are back, or nothing comes; return how many are missing.
+
+        Args:
+            count: How many were said.
+            silence_s: When nothing came for so long, nothing will; more than a line takes to be
+                resumed.
+        """
         with contextlib.suppress(TimeoutError):
-            while len(set(self.back)) < count:
-                async with asyncio.timeout(_SILENCE_S):
+            while self._said_back() < count:
+                async with asyncio.timeout(silence_s):
                     await self._wait()
-        return count - len(set(self.back))
+        return count - self._said_back()
 
     async def find(self) -> None:
         """Wait until the far end answers."""
@@ -103,26 +109,30 @@ class Pinger(BaseWorker):
         frame = LLMTextFrame(text)
         await self.send_bus_message(BusFrameMessage(frame, DOWN, source=self.name))
 
+    def _said_back(self) -> int:
+        return len({text for text in self.back if text.startswith(_SAID)})
+
     async def _wait(self) -> None:
         self._news.clear()
         await self._news.wait()
 
 
 @contextlib.asynccontextmanager
-async def near_end(peer: Peer, url: str, channel: str) -> AsyncIterator[Pinger]:
+async def near_end(peer: Peer, url: str, channel: str, *, leave_s: float) -> AsyncIterator[Pinger]:
     """Join a bus on which the far end is; gives a task that has heard from it.
 
     Args:
         peer: Whose bus.
         url: The broker.
         channel: The channel, or what all names begin with.
+        leave_s: How long Pipecat's bus may take to be left.
     """
     pinger = Pinger()
     async with contextlib.AsyncExitStack() as stack:
         if peer is Peer.OURS:
             await stack.enter_async_context(_our_end(pinger, url, channel))
         else:
-            await stack.enter_async_context(_stock_end(pinger, url, channel))
+            await stack.enter_async_context(_stock_end(pinger, url, channel, leave_s))
         await pinger.find()
         yield pinger
 
@@ -147,7 +157,7 @@ async def _our_end(pinger: Pinger, url: str, channel: str) -> AsyncIterator[None
 
 
 @contextlib.asynccontextmanager
-async def _stock_end(pinger: Pinger, url: str, channel: str) -> AsyncIterator[None]:
+async def _stock_end(pinger: Pinger, url: str, channel: str, leave_s: float) -> AsyncIterator[None]:
     async with stock_bus(url, channel) as bus:
         runner = WorkerRunner(bus=bus, handle_sigint=False)
         await runner.add_workers(pinger)
@@ -158,7 +168,7 @@ async def _stock_end(pinger: Pinger, url: str, channel: str) -> AsyncIterator[No
         finally:
             # On a broker that was killed it may wait for ever, or fail.
             with contextlib.suppress(Exception):
-                async with asyncio.timeout(_SILENCE_S):
+                async with asyncio.timeout(leave_s):
                     await runner.cancel()
                     await running
             running.cancel()

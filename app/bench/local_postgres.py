@@ -4,9 +4,11 @@ import contextlib
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +26,9 @@ _DEBIAN = "/usr/lib/postgresql"
 
 # Where `scripts/setup --tests` puts the SQL of PGMQ, which is in no Postgres by itself.
 PGMQ_SQL = Path(sys.prefix) / "pgmq" / "pgmq" / "sql" / "pgmq.sql"
+
+# Between two looks whether a setting was taken.
+_LOOK_EVERY_S = 0.01
 
 _USER = "trunkline"
 _READY = "database system is ready to accept connections"
@@ -62,7 +67,7 @@ class LocalPostgres:
         self.password = secrets.token_urlsafe(12)
         self._directory = directory
         self._binaries = binaries
-        self.process = LocalProcess("Postgres", _READY)
+        self.process = LocalProcess("Postgres", _READY, signal.SIGQUIT)
 
     def url(self, database: str = "postgres") -> str:
         """Return the URL of a database."""
@@ -115,8 +120,9 @@ class LocalPostgres:
             raise AppError("the SQL of PGMQ is missing; scripts/setup --tests installs it")
         self.sql(sql.read_text(), database)
 
-    def encrypt(self, key: Path, certificate: Path) -> None:
-        """Let it speak TLS from now on.
+    @contextlib.contextmanager
+    def encrypted(self, key: Path, certificate: Path) -> Iterator[None]:
+        """Let it speak TLS while the block runs.
 
         Args:
             key: A private key, PEM.
@@ -128,8 +134,20 @@ class LocalPostgres:
             (data / name).chmod(0o600)
             if who:
                 shutil.chown(data / name, who["user"], who["group"])
-        self.sql("ALTER SYSTEM SET ssl = on")
+        self._set("ssl", "on")
+        try:
+            yield
+        finally:
+            self._set("ssl", "off")
+
+    def _set(self, setting: str, value: str) -> None:
+        self.sql(f"ALTER SYSTEM SET {setting} = {value}")
         self.sql("SELECT pg_reload_conf()")
+        deadline_s = time.monotonic() + START_TIMEOUT_S
+        while self.sql(f"SHOW {setting}") != value:
+            if time.monotonic() > deadline_s:
+                raise AppError(f"Postgres does not take {setting} = {value}")
+            time.sleep(_LOOK_EVERY_S)
 
     def _run(self, program: str, *arguments: str, script: str = "") -> str:
         done: subprocess.CompletedProcess[str] = subprocess.run(
@@ -150,16 +168,17 @@ class LocalPostgres:
 
 
 @contextlib.contextmanager
-def local_postgres(*, pgmq: bool = True) -> Iterator[LocalPostgres]:
+def local_postgres(*, pgmq: bool = True, binaries: Path | None = None) -> Iterator[LocalPostgres]:
     """Run a Postgres of our own while the block runs.
 
     Args:
         pgmq: Whether to install PGMQ in its database `postgres`.
+        binaries: Where its programs are; None for those of this machine.
 
     Raises:
         AppError: If there is none on this machine, or it does not start.
     """
-    binaries = find_postgres()
+    binaries = binaries or find_postgres()
     directory = Path(tempfile.mkdtemp(prefix="trunkline-postgres-"))
     server = LocalPostgres(directory, binaries)
     try:
@@ -169,5 +188,5 @@ def local_postgres(*, pgmq: bool = True) -> Iterator[LocalPostgres]:
             server.install_pgmq()
         yield server
     finally:
-        server.kill()  # nobody wants its data
+        server.process.stop()  # killed, it would leave a piece of shared memory behind
         shutil.rmtree(directory, ignore_errors=True)

@@ -1,4 +1,8 @@
-"""A server of our own for a while: it says when it is ready, and can be killed at any time."""
+"""A server of our own for a while: it says when it is ready, and can be killed at any time.
+
+It does not outlive us, however we end: a guard, which is a shell, waits for the end of a pipe that
+we hold, and then ends the server and removes its folder.
+"""
 
 import contextlib
 import os
@@ -20,7 +24,22 @@ START_TIMEOUT_S = 60.0
 # Nothing of ours: no locale, no settings.
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
 
+# A server that was told to end at once does so in milliseconds.
+STOP_TIMEOUT_S = 10.0
+
 _LOG_LINES = 20
+
+# Arguments: signal, process, folder. A line means that the server has ended and all is well.
+_GUARD = """
+read -r _ && exit
+kill -s "$1" "$2"
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+    kill -0 "$2" 2>/dev/null || break
+    sleep 0.2
+done
+kill -s KILL "$2" 2>/dev/null
+rm -rf "$3"
+"""
 
 
 class LocalProcess:
@@ -30,16 +49,19 @@ class LocalProcess:
         pid: Its process id; None while it does not run.
     """
 
-    def __init__(self, name: str, ready: str) -> None:
+    def __init__(self, name: str, ready: str, stop: signal.Signals) -> None:
         """Prepare; nothing runs.
 
         Args:
             name: What it is called in errors.
             ready: What it writes to standard output or error when it is ready.
+            stop: What ends it at once, and lets it tidy up after itself.
         """
         self._name = name
         self._ready_words = ready
+        self._stop = stop
         self._process: subprocess.Popen[str] | None = None
+        self._guard: subprocess.Popen[str] | None = None
 
     @property
     def pid(self) -> int | None:
@@ -51,7 +73,7 @@ class LocalProcess:
 
         Args:
             command: The program and its arguments.
-            folder: Where it runs.
+            folder: Where it runs; removed if we end without stopping it.
             **user: What `unprivileged` gives, or nothing.
 
         Raises:
@@ -70,11 +92,28 @@ class LocalProcess:
             env=ENVIRONMENT,
             **user,
         )
+        self._guard = subprocess.Popen(
+            ["sh", "-c", _GUARD, "guard", self._stop.name[3:], str(self.pid), str(folder)],
+            stdin=subprocess.PIPE,
+            text=True,
+            env=ENVIRONMENT,
+            start_new_session=True,  # what interrupts us in a terminal does not end it
+        )
         listening = (self._process, ready, log)
         threading.Thread(target=self._listen, args=listening, daemon=True).start()
         if not ready.wait(START_TIMEOUT_S) or self._process.poll() is not None:
             self.kill()
             raise AppError("\n".join([f"{self._name} did not start; its last words:", *log]))
+
+    def stop(self) -> None:
+        """End it at once, in good order; may be called again."""
+        process = self._process
+        if process is None:
+            return
+        process.send_signal(self._stop)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_TIMEOUT_S)
+        self.kill()
 
     def kill(self) -> None:
         """Kill it and all its children with SIGKILL; may be called again."""
@@ -88,6 +127,12 @@ class LocalProcess:
                     os.kill(child, signal.SIGKILL)
             process.kill()
         process.wait()
+        self._dismiss()
+
+    def _dismiss(self) -> None:
+        guard, self._guard = self._guard, None
+        if guard is not None:
+            guard.communicate("all is well\n")
 
     def _listen(
         self, process: "subprocess.Popen[str]", ready: threading.Event, log: "deque[str]"

@@ -3,8 +3,9 @@
 import contextlib
 import importlib.util
 import shutil
+import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from app.bench.local_process import LocalProcess, free_port
@@ -22,6 +23,16 @@ MISSING = (
 )
 
 
+def carried() -> Mapping[str, Path]:
+    """Return the servers that packages on this machine carry, by package; the newest first."""
+    found = {}
+    for package, inside in _CARRIERS:
+        spec = importlib.util.find_spec(package)
+        if spec is not None and spec.origin is not None:
+            found[package] = Path(spec.origin).parent / inside
+    return found
+
+
 def find_redis() -> Path:
     """Return the program of a server.
 
@@ -31,26 +42,35 @@ def find_redis() -> Path:
     system = shutil.which("redis-server") or shutil.which("valkey-server")
     if system is not None:
         return Path(system)
-    for package, inside in _CARRIERS:
-        spec = importlib.util.find_spec(package)
-        if spec is not None and spec.origin is not None:
-            return Path(spec.origin).parent / inside
+    for program in carried().values():
+        return program
     raise AppError(MISSING)
 
 
 class LocalRedis:
-    """One server, which writes everything to a log on the disk."""
+    """One server, which writes everything to a log on the disk.
 
-    def __init__(self, folder: Path, program: Path) -> None:
-        """Prepare; see `local_redis`."""
-        self._port = free_port()
+    Attributes:
+        port: Where it listens.
+    """
+
+    def __init__(self, folder: Path, program: Path, options: Sequence[str] = ()) -> None:
+        """Prepare; see `local_redis`.
+
+        Args:
+            folder: Where its data is.
+            program: The server.
+            options: Further options of its command line.
+        """
+        self.port = free_port()
         self._folder = folder
         self._program = program
-        self._process = LocalProcess("Redis", "Ready to accept connections")
+        self._options = options
+        self._process = LocalProcess("Redis", "Ready to accept connections", signal.SIGTERM)
 
     def url(self) -> str:
         """Return its URL."""
-        return f"redis://127.0.0.1:{self._port}"
+        return f"redis://127.0.0.1:{self.port}"
 
     def start(self) -> None:
         """Start it on what it has written, and wait until it takes connections.
@@ -58,8 +78,9 @@ class LocalRedis:
         Raises:
             AppError: If it does not; carries its last words.
         """
-        where = ["--port", str(self._port), "--bind", "127.0.0.1", "--dir", str(self._folder)]
-        command = [str(self._program), *where, "--appendonly", "yes", "--save", ""]
+        where = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder)]
+        log = ["--appendonly", "yes", "--save", ""]
+        command = [str(self._program), *where, *log, *self._options]
         self._process.start(command, self._folder)
 
     def kill(self) -> None:

@@ -146,6 +146,7 @@ class TypedConversation:
         may_interrupt: Whether a line that comes early interrupts the assistant; otherwise it waits.
         answer_timeout_s: How long an answer may take before the conversation is given up.
         greeting_timeout_s: How long to wait for the assistant to speak first.
+        farewell_timeout_s: How long it may take, after the last line, to end the conversation.
     """
 
     side: AssistantSide
@@ -153,6 +154,7 @@ class TypedConversation:
     may_interrupt: bool = True
     answer_timeout_s: float = ANSWER_TIMEOUT_S
     greeting_timeout_s: float = GREETING_TIMEOUT_S
+    farewell_timeout_s: float = FAREWELL_TIMEOUT_S
     _stop: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
     def stop(self) -> None:
@@ -185,7 +187,7 @@ class TypedConversation:
         try:
             await asyncio.wait({running, typing, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if typing.done():
-                await asyncio.wait({running, stopping}, timeout=FAREWELL_TIMEOUT_S)
+                await asyncio.wait({running, stopping}, timeout=self.farewell_timeout_s)
             result.ended_by_assistant = running.done()
             result.interrupted = self._stop.is_set()
         finally:

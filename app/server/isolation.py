@@ -61,32 +61,49 @@ class _Factory:
         context = options.get("context")
         escape = _escape.get() if context is None else context.get(_escape)
         if escape is not None and inspect.iscoroutine(coro):
-            coro = _contain(_ClosedUnawaited(coro), escape)
+            coro = _Contained(coro, escape)
         if self._inner is not None:
             return self._inner(loop, coro, **options)
         return asyncio.Task(coro, loop=loop, **options)
 
 
-async def _contain(inner: "_ClosedUnawaited", escape: WeakEscape) -> Any:
-    try:
-        return await inner
-    except EXITS as error:
-        tell = escape()
-        if tell is not None:
-            tell(error)
-        raise asyncio.CancelledError from None
+class _Contained(Coroutine[Any, Any, Any]):
+    """A coroutine that tells of an exit instead of raising it.
 
+    It also ends without a warning if its task is cancelled before it began. A conversation has two
+    dozen of them, so it is one small object and not a coroutine around another.
+    """
 
-class _ClosedUnawaited:
-    """A coroutine that ends without a warning if its task is cancelled before it began."""
+    __slots__ = ("_coro", "_escape")
 
-    __slots__ = ("_coro",)
-
-    def __init__(self, coro: Coroutine[Any, Any, Any]) -> None:
+    def __init__(self, coro: Coroutine[Any, Any, Any], escape: WeakEscape) -> None:
         self._coro = coro
+        self._escape = escape
+
+    def send(self, value: Any) -> Any:
+        try:
+            return self._coro.send(value)
+        except EXITS as error:
+            self._tell(error)
+            raise asyncio.CancelledError from None
+
+    def throw(self, *error: Any) -> Any:
+        try:
+            return self._coro.throw(*error)
+        except EXITS as exit_:
+            self._tell(exit_)
+            raise asyncio.CancelledError from None
+
+    def close(self) -> None:
+        self._coro.close()
 
     def __await__(self) -> Generator[Any, Any, Any]:
         return self._coro.__await__()
 
     def __del__(self) -> None:
         self._coro.close()
+
+    def _tell(self, error: BaseException) -> None:
+        tell = self._escape()
+        if tell is not None:
+            tell(error)

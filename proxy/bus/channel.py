@@ -19,6 +19,7 @@ from proxy.bus.items import Item, ItemKind, pack, pack_close, unpack
 from proxy.bus.streams import STREAM_TTL_S, BrokerDownError, StreamGoneError, Streams
 from proxy.close_codes import CloseCode, may_resume, reason_for
 from proxy.errors import LinkClosedError
+from proxy.gate import Gate
 from proxy.link import CLOSE_TIMEOUT_S
 from proxy.wire import SUBPROTOCOL
 
@@ -61,7 +62,7 @@ class Channel:
             writes: The stream that it writes.
         """
         self.taken: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self.gone = asyncio.Event()
+        self.gone = Gate()
         self.outage_at: float | None = None
         self._streams = streams
         self._end = end
@@ -70,12 +71,12 @@ class Channel:
         self._link: ChannelLink | None = None
         self._number = 0
         self._arrived: ChannelLink | None = None
-        self._arrival = asyncio.Event()
+        self._arrival = Gate()
         self._unsent: deque[bytes] = deque()
         self._unsent_bytes = 0
-        self._wake = asyncio.Event()
-        self._room = asyncio.Event()
-        self._flushed = asyncio.Event()
+        self._wake = Gate()
+        self._room = Gate()
+        self._flushed = Gate()
         self._flushed.set()
         self._tasks: list[asyncio.Task[None]] = []
         self._leaving: asyncio.Task[None] | None = None
@@ -274,6 +275,7 @@ class ChannelLink:
         over: Set once nobody reads or writes it any more.
         number: Which of the session's connections it is.
         lost: Why it is over; None while it is not.
+        answered: Whether anything has come from the other end.
     """
 
     def __init__(self, channel: Channel, number: int) -> None:
@@ -283,14 +285,15 @@ class ChannelLink:
             channel: The session's channel.
             number: Which of its connections this is.
         """
-        self.over = asyncio.Event()
+        self.over = Gate()
         self.number = number
         self.lost: LinkClosedError | None = None
+        self.answered = False
         self._channel = channel
         self._unread: deque[bytes] = deque()
         self._unread_bytes = 0
-        self._news = asyncio.Event()
-        self._room = asyncio.Event()
+        self._news = Gate()
+        self._room = Gate()
 
     @property
     def subprotocol(self) -> str | None:
@@ -347,6 +350,7 @@ class ChannelLink:
         Args:
             data: The message.
         """
+        self.answered = True
         while self._unread_bytes > MAX_UNREAD_BYTES and self.lost is None:
             self._room.clear()
             await self._room.wait()

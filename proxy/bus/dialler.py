@@ -1,13 +1,14 @@
 """Dialling over a broker: a claim that one pool takes, and then connections over a channel."""
 
 import asyncio
+import contextlib
 
 from loguru import logger
 
 from proxy.bus.channel import Channel, ChannelLink, End
 from proxy.bus.claims import CLAIM_TTL_S, Claim, Claims, Offer, new_secret
 from proxy.bus.streams import NOTICE_PERIOD_S, NOTICE_TTL_S, BrokerDownError
-from proxy.errors import ConnectError, SessionLostError
+from proxy.errors import ConnectError, LinkClosedError, SessionLostError
 
 # Pools put up their offers again as soon as a broker is back, which they notice within this.
 GRACE_S = 2 * NOTICE_TTL_S
@@ -44,6 +45,8 @@ class ChannelDialler:
         self._timeout_s = timeout_s
         self._secret = new_secret()
         self._channel: Channel | None = None
+        self._missed_at: float | None = None
+        self._watching: asyncio.Task[None] | None = None
 
     @property
     def where(self) -> str:
@@ -58,20 +61,26 @@ class ChannelDialler:
             SessionLostError: If the pool is gone.
             ConnectError: If the broker is away.
         """
+        await self._watch_no_more()
+        channel = self._channel
         try:
-            if self._channel is None:
-                return await self._claim()
-            await self._ensure_there(self._channel)
+            if channel is None:
+                channel = await self._claim()
+            else:
+                await self._ensure_there(channel)
         except BrokerDownError as error:
             raise ConnectError(str(error)) from None
-        return self._channel.connect()
+        link = channel.connect()
+        self._watching = asyncio.create_task(self._watch(channel, link), name="watch-pool")
+        return link
 
     async def close(self) -> None:
         """Leave the channel; see `Dialler.close`."""
+        await self._watch_no_more()
         if self._channel is not None:
             await self._channel.leave()
 
-    async def _claim(self) -> ChannelLink:
+    async def _claim(self) -> Channel:
         streams, wanted = self._claims.streams, self._wanted
         up, down = self._claims.channel_names(self._secret)
         await streams.create([up, down])
@@ -84,23 +93,58 @@ class ChannelDialler:
         except TimeoutError:
             raise NotServedError(f"nobody took the claim to {self.where}") from None
         logger.debug(f"The pool {self.pool[:8]} took the claim to {self.where}")
-        return channel.connect()
+        return channel
 
     async def _ensure_there(self, channel: Channel) -> None:
         """Give up a session whose pool shows no sign of life on a broker that is there."""
         if channel.gone.is_set():
             raise SessionLostError("the pool has ended the session")
-        loop = asyncio.get_running_loop()
-        began_at = loop.time()
         while not await self._offered():
-            now = loop.time()
-            if channel.outage_at is not None and now - channel.outage_at < GRACE_S:
+            if _was_away(channel):
                 raise ConnectError("the pool has not come back yet")
-            if now - began_at >= CONFIRM_S:
+            if self._missed_s() >= CONFIRM_S:
                 raise SessionLostError("the pool is gone")
             await asyncio.sleep(NOTICE_PERIOD_S / 2)
+
+    async def _watch(self, channel: Channel, link: ChannelLink) -> None:
+        """Cut a connection on which a pool says nothing as it is gone.
+
+        It may die with its offer still up, and whoever dials then would wait for a greeting that
+        does not come.
+        """
+        while link.lost is None and not link.answered:
+            await asyncio.sleep(NOTICE_PERIOD_S / 2)
+            # A broker that is away ends the connection by itself.
+            with contextlib.suppress(BrokerDownError):
+                there = await self._offered() or _was_away(channel)
+                if not there and self._missed_s() >= CONFIRM_S:
+                    link.lose(LinkClosedError())
+                    return
+        self._missed_at = None
+
+    async def _watch_no_more(self) -> None:
+        watching, self._watching = self._watching, None
+        if watching is not None:
+            watching.cancel()
+            await asyncio.wait({watching})
+
+    def _missed_s(self) -> float:
+        """For how long the pool's offer has been missing, in seconds."""
+        now = asyncio.get_running_loop().time()
+        if self._missed_at is None:
+            self._missed_at = now
+        return now - self._missed_at
 
     async def _offered(self) -> bool:
         """Tell whether the pool that took the claim still offers anything."""
         offers = await self._claims.offers(self._wanted.assistant)
-        return any(offer.pool == self.pool for offer in offers)
+        there = any(offer.pool == self.pool for offer in offers)
+        if there:
+            self._missed_at = None
+        return there
+
+
+def _was_away(channel: Channel) -> bool:
+    """Tell whether the broker was away so lately that pools may not have come back to it yet."""
+    now = asyncio.get_running_loop().time()
+    return channel.outage_at is not None and now - channel.outage_at < GRACE_S

@@ -12,6 +12,8 @@ from pipecat.pipeline.worker import PipelineWorker
 from pipecat.workers.base_worker import BaseWorker
 from pipecat.workers.runner import WorkerRunner
 
+from proxy.gate import Gate
+
 
 @runtime_checkable
 class Outlet(Protocol):
@@ -38,8 +40,8 @@ class Lane:
 
     waiting: deque[BusMessage] = field(default_factory=deque)
     busy: bool = False
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
-    room: asyncio.Event = field(default_factory=asyncio.Event)
+    wake: Gate = field(default_factory=Gate)
+    room: Gate = field(default_factory=Gate)
     task: "asyncio.Task[None] | None" = None
 
 

@@ -3,8 +3,8 @@
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Row = asyncpg.Record
     _Base = asyncpg.Connection[asyncpg.Record]
 else:
+    Borrowed = Any
     _Base = asyncpg.Connection  # which is generic for type checkers only
 
 # A statement takes a millisecond. A server that needs longer than this is as good as away, and a
@@ -46,6 +47,8 @@ _WORDS: dict[type[Exception], str] = {
     asyncpg.InsufficientPrivilegeError: "does not let this user do that; docs/distributed.md says"
     " what it needs",
     asyncpg.TooManyConnectionsError: "has no connection left for us",
+    # A certificate of `sslrootcert`, or a socket.
+    FileNotFoundError: "names a file that is not there",
     ssl.SSLError: "speaks no TLS that we trust, see sslmode",
     # Also where a file is missing that `sslmode` asks for.
     asyncpg.ClientConfigurationError: "comes with options that asyncpg cannot follow",
@@ -54,6 +57,11 @@ _WORDS: dict[type[Exception], str] = {
 
 # SQL, and its values.
 Statement = tuple[Any, ...]
+
+T = TypeVar("T")
+
+# Uses a connection.
+Work = Callable[[Borrowed], Coroutine[Any, Any, T]]
 
 
 class _Plain(_Base):
@@ -149,8 +157,7 @@ class Database:
         Raises:
             BrokerDownError: If the server cannot be reached, or not in time.
         """
-        async with self._borrowed() as connection:
-            return await connection.fetch(sql, *values)
+        return await self._use(lambda connection: connection.fetch(sql, *values))
 
     async def run(self, *statements: Statement) -> None:
         """Run statements together or not at all; otherwise like `fetch`.
@@ -163,40 +170,53 @@ class Database:
         """
         for pause_s in RETRIES_S:
             with contextlib.suppress(BrokerDownError):
-                return await self._run(*statements)
+                return await self.run_once(*statements)
             await asyncio.sleep(pause_s)
-        return await self._run(*statements)
+        return await self.run_once(*statements)
 
-    @contextlib.asynccontextmanager
-    async def transaction(self) -> "AsyncIterator[Borrowed]":
-        """Run statements that come about together or not at all.
+    async def run_once(self, *statements: Statement) -> None:
+        """Run statements together or not at all that must not be run twice.
+
+        Args:
+            *statements: Each with its values.
 
         Raises:
             BrokerDownError: If the server cannot be reached, or not in time.
         """
-        async with self._borrowed() as connection, connection.transaction():
-            yield connection
 
-    async def _run(self, *statements: Statement) -> None:
-        async with self.transaction() as connection:
+        async def one_by_one(connection: "Borrowed") -> None:
             for sql, *values in statements:
                 await connection.execute(sql, *values)
 
-    @contextlib.asynccontextmanager
-    async def _borrowed(self) -> "AsyncIterator[Borrowed]":
+        await self.together(one_by_one)
+
+    async def together(self, work: Work[T]) -> T:
+        """Run statements that come about together or not at all; must not be run twice.
+
+        Args:
+            work: Runs them on a connection; asks nothing else of it, and waits for nothing else.
+
+        Returns:
+            What it returns.
+
+        Raises:
+            BrokerDownError: If the server cannot be reached, or not in time.
+        """
+
+        async def in_transaction(connection: "Borrowed") -> T:
+            async with connection.transaction():
+                return await work(connection)
+
+        return await self._use(in_transaction)
+
+    async def _use(self, work: Work[T]) -> T:
         pool = self._pool
         if pool is None:
             raise BrokerDownError(f"{self.where} is not connected")
         try:
-            # Its timeout also bounds the return of a connection whose statement was cancelled.
+            # Its timeout also bounds the return of a connection.
             async with pool.acquire(timeout=ANSWER_TIMEOUT_S) as connection:
-                try:
-                    async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                        yield connection
-                except TimeoutError:
-                    # Nothing comes back; asking that server to stop would take as long again.
-                    connection.terminate()
-                    raise
+                return await _bounded(work(connection), connection)
         except FAILURES as error:
             raise self.down(error) from None
 
@@ -209,3 +229,26 @@ class Database:
             if isinstance(error, kind):
                 return f"{self.where} {words}"
         return f"{self.where} does not answer ({type(error).__name__})"
+
+
+async def _bounded(working: Coroutine[Any, Any, T], connection: "Borrowed") -> T:
+    """Wait for what uses a connection; one on which that did not end is closed.
+
+    The work itself is never cancelled: asyncpg would dial the server again to have the statement
+    stopped, and could hand the connection back inside a transaction.
+
+    Raises:
+        TimeoutError: If nothing comes back.
+    """
+    task = asyncio.ensure_future(working)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=ANSWER_TIMEOUT_S)
+        if not done:
+            raise TimeoutError
+        return task.result()
+    finally:
+        if not task.done():
+            connection.terminate()
+            # Its statement fails at once, and so does every one after it.
+            await asyncio.gather(task, return_exceptions=True)
+        _ = task.cancelled() or task.exception()  # seen, also where nobody waits any more

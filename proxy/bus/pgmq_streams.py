@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from proxy.bus import pgmq_sql as sql
 from proxy.bus.bells import Bells
-from proxy.bus.pgmq_pool import Database
+from proxy.bus.pgmq_pool import Borrowed, Database
 from proxy.bus.streams import MAX_STREAM_ITEMS, BrokerDownError, StreamGoneError
 from proxy.errors import ConnectError
 
@@ -134,10 +134,11 @@ class PgmqStreams:
         """Put an item into a queue; see `Streams.put`."""
         name = sql.queue_of(queue)
         self._queues.add(name)
-        async with self._database.transaction() as connection:
-            await connection.execute(sql.USE_QUEUE, name)
-            await connection.execute(sql.CREATE_QUEUE, name)
-            await connection.execute(sql.PUT, name, item, ttl_s, sql.bell_of(queue))
+        await self._database.run_once(
+            (sql.USE_QUEUE, name),
+            (sql.CREATE_QUEUE, name),
+            (sql.PUT, name, item, ttl_s, sql.bell_of(queue)),
+        )
 
     async def take(self, queue: str, *, wait_s: float) -> bytes | None:
         """Take an item; see `Streams.take`. Cancelling takes none."""
@@ -227,7 +228,8 @@ class PgmqStreams:
 
     async def _drop_unused(self, name: str) -> bool:
         """Drop a queue in which nothing waits; tell whether it was dropped."""
-        async with self._database.transaction() as connection:
+
+        async def drop(connection: Borrowed) -> bool:
             if await connection.fetchrow(sql.LOCK_QUEUE, name) is None:
                 return False
             there = await connection.fetchval("SELECT to_regclass($1)", f"pgmq.q_{name}")
@@ -236,6 +238,8 @@ class PgmqStreams:
             await connection.execute(sql.DROP_QUEUE, name)
             await connection.execute(sql.FORGET_QUEUE, name)
             return True
+
+        return await self._database.together(drop)
 
 
 class PgmqReader:

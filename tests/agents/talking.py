@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -28,6 +28,9 @@ TOKEN = "a-token-of-the-tests"
 
 # A busy machine is slow; an assistant that says nothing would never say it.
 HEAR_TIMEOUT_S = 40.0
+
+# Options for talking to who neither greets nor says goodbye.
+CURT: Mapping[str, Any] = {"greeting_timeout_s": 0.01, "farewell_timeout_s": 0.01}
 
 
 class Placement(StrEnum):

@@ -23,16 +23,16 @@ async def test_tests_do_not_see_each_other(postgres: Database) -> None:
     assert postgres.sql("SELECT count(*) FROM pgmq.list_queues()") == "0"
 
 
-async def test_it_is_killed_and_comes_back_with_its_data(own_postgres: Database) -> None:
-    own_postgres.sql("CREATE TABLE kept (what int); INSERT INTO kept VALUES (7)")
-    connection = await asyncpg.connect(own_postgres.url)
-    own_postgres.server.kill()
+async def test_it_is_killed_and_comes_back_with_its_data(postgres: Database) -> None:
+    postgres.sql("CREATE TABLE kept (what int); INSERT INTO kept VALUES (7)")
+    connection = await asyncpg.connect(postgres.url)
+    postgres.server.kill()
     with pytest.raises(asyncpg.ConnectionDoesNotExistError):
         await connection.execute("SELECT 1")
     with pytest.raises(OSError):
-        await asyncpg.connect(own_postgres.url)
-    own_postgres.server.start()
-    assert own_postgres.sql("SELECT what FROM kept") == "7"
+        await asyncpg.connect(postgres.url)
+    postgres.server.start()
+    assert postgres.sql("SELECT what FROM kept") == "7"
 
 
 def test_it_does_not_run_as_root(postgres: Database) -> None:

@@ -11,6 +11,7 @@ from pipecat.processors.frame_processor import FrameDirection
 from proxy.close_codes import CloseCode
 from proxy.dialect import Event, LineState, LineStats, Received
 from proxy.errors import LinkClosedError
+from proxy.gate import Gate
 
 
 def said(text: str = "x", source: str = "acme") -> BusFrameMessage:
@@ -39,7 +40,7 @@ class FakeLink:
     aborted: bool = False
     reading: asyncio.Event = field(default_factory=asyncio.Event)
     failing: Exception | None = None
-    over: asyncio.Event = field(default_factory=asyncio.Event)
+    over: Gate = field(default_factory=Gate)
 
     def __post_init__(self) -> None:
         self.reading.set()

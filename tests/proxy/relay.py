@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ class Relay:
         refusing: Drop new connections at once, as if there were no network.
         frozen: Pass nothing on, and say nothing: the network is gone without a FIN.
         connections: How many were made.
+        tls: What callers are spoken to with; None for plain TCP.
         cuts: How many were broken.
         was_cut: Set with every cut.
     """
@@ -27,6 +29,7 @@ class Relay:
     path: str = "/ws"
     url: str = ""
     refusing: bool = False
+    tls: ssl.SSLContext | None = None
     connections: int = 0
     cuts: int = 0
     was_cut: asyncio.Event = field(default_factory=asyncio.Event)
@@ -37,7 +40,7 @@ class Relay:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Relay"]:
         self._thawed.set()
-        server = await asyncio.start_server(self._relay, "127.0.0.1", 0)
+        server = await asyncio.start_server(self._relay, "127.0.0.1", 0, ssl=self.tls)
         self.url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}{self.path}"
         try:
             yield self

@@ -6,6 +6,7 @@ import pytest
 
 from proxy import parting
 from proxy.dialect import LineState
+from proxy.gate import Gate
 from proxy.parting import part
 from proxy.pump import Signals
 from tests.proxy.conversation import within
@@ -16,7 +17,7 @@ class Leave:
     """One end on its way out."""
 
     def __init__(self) -> None:
-        self.dialect, self.signals, self.gone = FakeDialect(), Signals(), asyncio.Event()
+        self.dialect, self.signals, self.gone = FakeDialect(), Signals(), Gate()
 
     def part(self, *, ended: bool) -> "asyncio.Task[None]":
         return asyncio.create_task(part(self.dialect, self.signals, self.gone, ended=ended))

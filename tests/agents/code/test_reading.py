@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from agents.code import tools
 from agents.code.limits import Budget, Limits, SpentError
 from agents.code.project import Project, ProjectError
 from agents.code.reading import find_files, list_directory, read_lines, search_text
@@ -211,3 +212,13 @@ async def test_a_tool_that_fails_says_no_more_than_that(
 
     monkeypatch.setattr(Project, "entries", fail)
     assert await Toolbox(project).call("list", {}) == f"error: {WRONG}"
+
+
+async def test_tools_leave_the_loops_own_threads_alone(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def whose(project: Project, budget: Budget) -> str:
+        return threading.current_thread().name
+
+    monkeypatch.setattr(tools, "TOOLS", (tools.ReadingTool("whose", "", {}, (), whose),))
+    assert (await Toolbox(project).call("whose", {})).startswith("code-reader")

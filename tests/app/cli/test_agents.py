@@ -8,11 +8,13 @@ import pytest
 
 import app.demo
 from agents.handoff import script as lines
-from tests.app.cli.programs import ended, free_port, press_ctrl_c, run, start
+from tests.app.cli.programs import Finished, ended, free_port, press_ctrl_c, run, start
 from tests.app.cli.test_bot import Client, reached, send
 from tests.app.pool.programs import PoolProgram, pool_program
+from tests.brokers.certificates import new_certificate
 from tests.brokers.redis import RedisServer, redis_server
 from tests.proxy.conversation import within
+from tests.proxy.relay import Relay
 
 PASSWORD = "a-password-of-the-tests"
 QUESTION = Path(app.demo.__file__).parent / app.demo.SCRIPT[0]
@@ -27,7 +29,17 @@ async def redis(tmp_path: Path) -> AsyncIterator[RedisServer]:
     folder = tmp_path / "redis"
     folder.mkdir()
     async with redis_server(folder) as server:
+        await server.command("ACL", "SETUSER", "line", f"on >{PASSWORD} ~* +@all")
         yield server
+
+
+@pytest.fixture
+async def encrypted(tmp_path: Path, redis: RedisServer) -> AsyncIterator[str]:
+    """The URL of the server with TLS before it."""
+    certificate = new_certificate(tmp_path)
+    async with Relay(redis.port, path="", tls=certificate.context()).running() as relay:
+        url = relay.url.replace("ws://", f"rediss://line:{PASSWORD}@")
+        yield f"{url}?ssl_ca_certs={certificate.certificate}"
 
 
 def url_of(server: RedisServer) -> str:
@@ -35,21 +47,16 @@ def url_of(server: RedisServer) -> str:
     return server.url.replace("//", f"//line:{PASSWORD}@")
 
 
-async def protect(server: RedisServer) -> None:
-    await server.command("ACL", "SETUSER", "line", f"on >{PASSWORD} ~* +@all")
-
-
 @contextlib.asynccontextmanager
 async def pools(
-    home: Path, server: RedisServer, assistant: str, *tasks: str
+    home: Path, url: str, assistant: str, *tasks: str
 ) -> AsyncIterator[list[PoolProgram]]:
     """Start a pool for each of some tasks, or one for all."""
-    await protect(server)
     async with contextlib.AsyncExitStack() as stack:
         started = []
         choices = [["--tasks", task] for task in tasks] or [[]]
         for chosen in choices:
-            program = pool_program(home, url_of(server), "--assistant", assistant, *chosen)
+            program = pool_program(home, url, "--assistant", assistant, *chosen)
             started.append(await stack.enter_async_context(program))
         yield started
 
@@ -59,39 +66,44 @@ def in_order(text: str, *words: str) -> bool:
     return -1 not in places and places == sorted(places)
 
 
+async def to_support_and_back(home: Path, **settings: str) -> Finished:
+    """Have a caller be handed to support and back."""
+    arguments = ("console", "--assistant", "handoff")
+    finished = await run(*arguments, home=home, further=settings, typed=TO_SUPPORT_AND_BACK)
+    assert finished.code == 0, finished.err
+    said = (
+        lines.GREETING,
+        lines.TRANSFER_TO_SUPPORT,
+        lines.SUPPORT_HERE,
+        lines.WARRANTY,
+        lines.TRANSFER_TO_GREETER,
+        lines.WELCOME_BACK,
+        lines.LISTING,
+        lines.FAREWELL,
+    )
+    assert in_order(finished.out, *said), finished.out
+    assert "handoff ended the conversation" in finished.err
+    return finished
+
+
 async def test_greeter_and_support_in_processes_of_their_own(
-    tmp_path: Path, redis: RedisServer
+    tmp_path: Path, redis: RedisServer, encrypted: str
 ) -> None:
-    async with pools(tmp_path, redis, "handoff", "greeter", "support") as programs:
-        further = {"TRUNKLINE_BUS_URL": url_of(redis)}
-        finished = await run(
-            *("console", "--assistant", "handoff"),
-            home=tmp_path,
-            further=further,
-            typed=TO_SUPPORT_AND_BACK,
-        )
-        assert finished.code == 0, finished.err
-        said = (
-            lines.GREETING,
-            lines.TRANSFER_TO_SUPPORT,
-            lines.SUPPORT_HERE,
-            lines.WARRANTY,
-            lines.TRANSFER_TO_GREETER,
-            lines.WELCOME_BACK,
-            lines.LISTING,
-            lines.FAREWELL,
-        )
-        assert in_order(finished.out, *said), finished.out
-        assert "handoff ended the conversation" in finished.err
+    async with pools(tmp_path, encrypted, "handoff", "greeter", "support") as programs:
+        finished = await to_support_and_back(tmp_path, TRUNKLINE_BUS_URL=encrypted)
+        logs = [finished.out, finished.err]
         for program in programs:
-            await program.log("Session ended after")
+            logs.append(await program.log("Session ended after"))
             press_ctrl_c(program.process)
-            assert await within(program.process.wait(), 30) == 0
+            _, rest = await within(program.process.communicate(), 30)
+            logs.append(rest.decode())
+            assert program.process.returncode == 0
+        assert PASSWORD not in "".join(logs)
     assert await redis.keys() == []
 
 
 async def test_a_call_on_a_broker(tmp_path: Path, redis: RedisServer) -> None:
-    async with pools(tmp_path, redis, "acme"):
+    async with pools(tmp_path, url_of(redis), "acme"):
         options = ("--bus", url_of(redis), "--assistant", "acme", "--wav", str(QUESTION))
         called = await run("call", *options, home=tmp_path)
     assert called.code == 0, called.err
@@ -100,7 +112,7 @@ async def test_a_call_on_a_broker(tmp_path: Path, redis: RedisServer) -> None:
 
 
 async def test_a_bot_on_a_broker(tmp_path: Path, redis: RedisServer) -> None:
-    async with pools(tmp_path, redis, "acme"):
+    async with pools(tmp_path, url_of(redis), "acme"):
         port = free_port()
         bus = ("--bus", url_of(redis), "--assistant", "acme")
         options = (*bus, "-t", "websocket", "--port", str(port))
@@ -125,7 +137,6 @@ async def test_a_bot_on_a_broker(tmp_path: Path, redis: RedisServer) -> None:
     ("options", "problem"),
     [
         ((), "no broker is set; give --bus redis://HOST:PORT"),
-        (("--bus", "http://x"), "a broker's URL starts with redis://"),
         (("--bus", f"redis://:{PASSWORD}@127.0.0.1:9"), "redis://127.0.0.1:9 cannot be used"),
         (("--bus", "redis://127.0.0.1:9", "--assistant", "nobody"), "no assistant 'nobody'"),
     ],

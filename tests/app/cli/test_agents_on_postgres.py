@@ -4,11 +4,8 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
-
-from agents.handoff import script as lines
-from tests.app.cli.programs import Finished, press_ctrl_c, run
-from tests.app.cli.test_agents import TO_SUPPORT_AND_BACK, in_order
+from tests.app.cli.programs import press_ctrl_c, run
+from tests.app.cli.test_agents import to_support_and_back
 from tests.app.pool.programs import PoolProgram, pool_program
 from tests.brokers.postgres import Database
 from tests.proxy.bus.brokers import Postgres
@@ -29,50 +26,19 @@ async def greeter_and_support(
         yield started
 
 
-async def converse(home: Path, **settings: str) -> Finished:
-    """Have a caller be handed to support and back."""
-    finished = await run(
-        *("console", "--assistant", "handoff"),
-        home=home,
-        further=settings,
-        typed=TO_SUPPORT_AND_BACK,
-    )
-    assert finished.code == 0, finished.err
-    said = (
-        lines.GREETING,
-        lines.TRANSFER_TO_SUPPORT,
-        lines.SUPPORT_HERE,
-        lines.WARRANTY,
-        lines.TRANSFER_TO_GREETER,
-        lines.WELCOME_BACK,
-        lines.LISTING,
-        lines.FAREWELL,
-    )
-    assert in_order(finished.out, *said), finished.out
-    return finished
-
-
 async def test_greeter_and_support_in_processes_of_their_own(
     tmp_path: Path, postgres: Database
 ) -> None:
     password = postgres.server.password
-    async with greeter_and_support(tmp_path, postgres) as programs:
-        finished = await converse(tmp_path, DATABASE_URL=postgres.url)
+    async with greeter_and_support(tmp_path, postgres, PGMQ_CHANNEL="acme_eu") as programs:
+        bus = {"DATABASE_URL": postgres.url, "PGMQ_CHANNEL": "acme_eu"}
+        finished = await to_support_and_back(tmp_path, **bus)
         assert password not in finished.out + finished.err
         for program in programs:
             assert password not in await program.log("Session ended after")
             press_ctrl_c(program.process)
             assert await within(program.process.wait(), 30) == 0
     assert await Postgres(postgres).left() == []
-
-
-async def test_who_has_another_prefix_is_never_met(tmp_path: Path, postgres: Database) -> None:
-    async with greeter_and_support(tmp_path, postgres, PGMQ_CHANNEL="acme_eu"):
-        bus = {"DATABASE_URL": postgres.url}
-        alone = await run("console", "--assistant", "handoff", home=tmp_path, further=bus)
-        assert alone.code == 1
-        assert "nobody serves 'handoff'" in alone.err
-        await converse(tmp_path, **bus, PGMQ_CHANNEL="acme_eu")
 
 
 async def test_a_database_without_pgmq_is_told_in_a_line(
@@ -86,9 +52,8 @@ async def test_a_database_without_pgmq_is_told_in_a_line(
     assert postgres.server.password not in finished.err
 
 
-@pytest.mark.parametrize("scheme", ["postgres", "postgresql"])
-async def test_a_postgres_that_is_not_there_is_told_in_a_line(tmp_path: Path, scheme: str) -> None:
-    url = f"{scheme}://a:secret@127.0.0.1:9/b"
+async def test_a_postgres_that_is_not_there_is_told_in_a_line(tmp_path: Path) -> None:
+    url = "postgres://a:secret@127.0.0.1:9/b"
     finished = await run("agents", "--bus", url, home=tmp_path)
     assert finished.code == 2
     assert "127.0.0.1:9/b does not answer" in " ".join(finished.err.split())

@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from agents import Assistants, Recipe, discover
 from app.brokers import open_broker
@@ -14,14 +15,17 @@ from app.pool.pool import Pool
 from app.pool.serving import running_pool
 from app.settings import Settings
 from proxy.bus.claims import Claims
+from tests.app.pool.errand import errand
+from tests.app.pool.pair import pair
 from tests.app.server.recipes import RECIPES
 from tests.brokers.redis import RedisServer, redis_server
 from tests.proxy.conversation import within
+from tests.proxy.relay import Relay
 
 # The offers of pools vanish within seconds; a session's streams are removed before.
 LEFT_TIMEOUT_S = 10.0
 
-ASSISTANTS = Assistants([*discover().values(), *RECIPES])
+ASSISTANTS = Assistants([*discover().values(), *RECIPES, errand, pair])
 
 
 @dataclass
@@ -31,19 +35,29 @@ class Place:
     Attributes:
         server: The Redis.
         claims: What callers share.
+        url: Where programs find it.
     """
 
     server: RedisServer
     claims: Claims
+    url: str
 
     def settings(self, **further: Any) -> Settings:
         """Return the settings of a program on this Redis."""
-        return Settings(bus_url=self.server.url, **further)  # type: ignore[arg-type]
+        return Settings(bus_url=self.url, **further)  # type: ignore[arg-type]
 
     def side(self, assistant: str, **options: Any) -> PooledAssistant:
         """Return the assistant's side of a new conversation."""
         recipe: Recipe = ASSISTANTS[assistant]
         return PooledAssistant(self.claims, assistant, recipe, where="the broker", **options)
+
+    @contextlib.asynccontextmanager
+    async def over(self, relay: Relay) -> AsyncIterator["Place"]:
+        """Be behind a network while the block runs."""
+        port = urlsplit(relay.url).port
+        url = self.url.replace(f":{relay.target}", f":{port}")
+        async with open_broker(Settings(bus_url=url)) as claims:  # type: ignore[arg-type]
+            yield replace(self, claims=claims, url=url)
 
     @contextlib.asynccontextmanager
     async def pool(self, assistant: str, *tasks: str, **settings: Any) -> AsyncIterator[Pool]:
@@ -58,7 +72,7 @@ async def place(folder: Path) -> AsyncIterator[Place]:
     """Run a Redis while the block runs; nothing may be left on it."""
     async with redis_server(folder) as server:
         async with open_broker(Settings(bus_url=server.url)) as claims:  # type: ignore[arg-type]
-            yield Place(server, claims)
+            yield Place(server, claims, server.url)
         await within(_nothing_left(server), LEFT_TIMEOUT_S)
 
 

@@ -13,7 +13,7 @@ from app.server.building import Builder
 from app.services import Roles
 from app.settings import Settings
 from proxy.bus.claims import Offer
-from tests.agents.talking import Talk, talking
+from tests.agents.talking import CURT, Talk, talking
 from tests.app.pool.places import ASSISTANTS, Place
 
 ALL = ("a", "b", "c")
@@ -124,15 +124,19 @@ class TestNobody:
             "start `trunkline agents --assistant handoff --tasks support --bus the broker`"
         )
 
+    async def test_who_has_another_prefix_is_never_met(self, there: Place) -> None:
+        async with there.pool("handoff", redis_channel="acme_eu"):
+            assert "nobody serves 'handoff'" in error_of(await self.talk(there, "handoff"))
+
     async def test_full_pools_are_told_of_and_take_callers_again(self, there: Place) -> None:
         async with there.pool("parrot", max_sessions=1):
-            first = talking(there.side("parrot"), greeting_timeout_s=0.01)
+            first = talking(there.side("parrot"), **CURT)
             async with first as talk:
                 await talk.ask("one", "one")
                 assert "every pool that serves 'parrot' on the broker is full" in error_of(
                     await self.talk(there, "parrot")
                 )
-            async with talking(there.side("parrot"), greeting_timeout_s=0.01) as talk:
+            async with talking(there.side("parrot"), **CURT) as talk:
                 await talk.ask("two", "two")
 
     async def test_a_broker_that_is_away_is_told_of(self, there: Place) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from agents.handoff import script as lines
 from app.caller.pooled import PooledAssistant
-from tests.agents.talking import talking
+from proxy.bus.claims import Offer
+from tests.agents.talking import CURT, Talk, talking
 from tests.app.pool.places import Place
 from tests.app.pool.programs import pool_program
 from tests.proxy.conversation import within
@@ -21,6 +22,12 @@ async def told(side: PooledAssistant) -> None:
     """Wait until a caller hears that the conversation cannot go on."""
     while side.error is None:  # noqa: ASYNC110  # nothing tells
         await asyncio.sleep(0.05)
+
+
+async def begun_again(talk: Talk) -> None:
+    """Send the porter until there is one again; before, it is told at once that there is none."""
+    while talk.said.count("begun") < 2:
+        await talk.ask("go again", "\n")
 
 
 async def test_callers_of_a_pool_that_is_killed_go_on_with_another(
@@ -62,6 +69,34 @@ async def test_the_task_of_a_killed_pool_that_spoke_goes_on_elsewhere(
             await talk.say("back to the greeter please")
             await talk.hear(lines.WELCOME_BACK)
             await talk.ask("goodbye", lines.FAREWELL)
+
+
+async def test_a_claim_that_a_pool_took_with_it_is_put_again(there: Place) -> None:
+    tasks = ("assistant",)
+    await there.claims.offer(Offer("dies", "parrot", tasks, tasks, tasks, free=1))
+    taking = asyncio.create_task(there.claims.take("parrot", tasks, wait_s=30))
+    async with talking(there.side("parrot"), **CURT) as talk:
+        assert await within(taking) is not None  # and that pool never says a word
+        async with there.pool("parrot"):
+            await talk.ask("hello", "hello")
+            talk.hang_up()
+
+
+async def test_a_job_that_is_under_way_in_a_pool_that_is_killed_fails(
+    there: Place, tmp_path: Path
+) -> None:
+    async with contextlib.AsyncExitStack() as pools:
+        await pools.enter_async_context(there.pool("errand", "clerk"))
+        options = ("--assistant", "errand", "--tasks", "porter")
+        modules = {"TRUNKLINE_ASSISTANT_MODULES": "tests.app.pool.errand"}
+        running = pool_program(tmp_path, there.server.url, *options, **modules)
+        porter = await pools.enter_async_context(running)
+        async with talking(there.side("errand"), **CURT) as talk:
+            await talk.ask("go", "begun")
+            porter.process.kill()
+            await talk.hear("job failed")
+            await pools.enter_async_context(there.pool("errand", "porter"))
+            await within(begun_again(talk))
 
 
 async def test_a_pool_that_stops_hands_its_callers_over(there: Place, tmp_path: Path) -> None:

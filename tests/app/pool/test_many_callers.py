@@ -1,11 +1,15 @@
-"""Twenty callers at once on two pools, with and without a broker that dies in the middle."""
+"""Twenty callers at once on two pools; the broker dies in the middle, or the network goes away."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
-from tests.agents.talking import Talk, talking
+import pytest
+
+from tests.agents.talking import CURT, Talk, talking
+from tests.app.pool.pair import OVER
 from tests.app.pool.places import Place
+from tests.proxy.relay import Relay
 
 CALLERS = 20
 TURNS = 6
@@ -24,39 +28,57 @@ async def converse(talk: Talk, caller: int, turns: range) -> None:
         await talk.ask(line(caller, turn), f"caller{caller}.turn{turn}.word19")
 
 
-def whole(caller: int) -> list[str]:
-    return " ".join(line(caller, turn) for turn in range(TURNS)).split()
+async def all_of_them(talks: Sequence[Talk], turns: range) -> None:
+    await asyncio.gather(*(converse(talk, caller, turns) for caller, talk in enumerate(talks)))
+
+
+def words(caller: int, turns: range) -> list[str]:
+    return " ".join(line(caller, turn) for turn in turns).split()
 
 
 @contextlib.asynccontextmanager
-async def calling(there: Place) -> AsyncIterator[list[Talk]]:
-    """Twenty callers who talk to a parrot."""
+async def calling(
+    there: Place, assistant: str = "parrot", count: int = CALLERS
+) -> AsyncIterator[list[Talk]]:
+    """Callers who talk to an assistant that repeats what they say."""
     async with contextlib.AsyncExitStack() as stack:
-        calls = [talking(there.side("parrot"), greeting_timeout_s=0.01) for _ in range(CALLERS)]
-        yield list(await asyncio.gather(*map(stack.enter_async_context, calls)))
+        calls = [talking(there.side(assistant), **CURT) for _ in range(count)]
+        talks = await asyncio.gather(*map(stack.enter_async_context, calls))
+        yield list(talks)
+        for talk in talks:
+            talk.hang_up()  # all at once: each then waits a while for a farewell
 
 
 async def test_no_word_crosses_between_callers(there: Place) -> None:
-    async with there.pool("parrot", max_sessions=10) as one, there.pool("parrot") as other:
-        async with calling(there) as talks:
-            talking_all = (
-                converse(talk, caller, range(TURNS)) for caller, talk in enumerate(talks)
-            )
-            await asyncio.gather(*talking_all)
-            assert len(one.sessions) + len(other.sessions) == CALLERS
-            assert len(one.sessions) <= 10
-            assert len(other.sessions) >= 10
+    """Two tasks, and two pools for each; every caller is handed from one task to the other."""
+    async with (
+        there.pool("pair", "one", max_sessions=10) as first,
+        there.pool("pair", "one"),
+        there.pool("pair", "two", max_sessions=10) as second,
+        there.pool("pair", "two"),
+    ):
+        async with calling(there, "pair") as talks:
+            await all_of_them(talks, range(2))
+            for talk in talks:
+                await talk.say(OVER)
+            for talk in talks:
+                await talk.hear("two:here")
+            await all_of_them(talks, range(2, 4))
+            for pool in (first, second):
+                assert 0 < len(pool.sessions) <= 10
         for caller, talk in enumerate(talks):
-            assert talk.said.split() == whole(caller)
+            before = [f"one:{word}" for word in words(caller, range(2))]
+            after = [f"two:{word}" for word in words(caller, range(2, 4))]
+            assert talk.said.split() == [*before, f"one:{OVER}", "two:here", *after]
             assert talk.problems == []
 
 
 async def test_ending_one_ends_one(there: Place) -> None:
     async with (
         there.pool("parrot") as pool,
-        talking(there.side("parrot"), greeting_timeout_s=0.01) as stays,
+        talking(there.side("parrot"), **CURT) as stays,
     ):
-        async with talking(there.side("parrot"), greeting_timeout_s=0.01) as leaves:
+        async with talking(there.side("parrot"), **CURT) as leaves:
             await leaves.ask("going", "going")
         assert leaves.result is not None
         assert leaves.result.error is None
@@ -64,23 +86,46 @@ async def test_ending_one_ends_one(there: Place) -> None:
         assert len(pool.sessions) == 1
 
 
+@contextlib.asynccontextmanager
+async def in_the_middle(talks: Sequence[Talk]) -> AsyncIterator[None]:
+    """Be in the middle of conversations, which then go on and are heard whole."""
+    await all_of_them(talks, range(2))
+    rest = asyncio.create_task(all_of_them(talks, range(2, TURNS)))
+    try:
+        await talks[0].hear("caller0.turn2.word0")
+        yield
+        await rest
+    finally:
+        rest.cancel()
+        await asyncio.wait({rest})
+    for caller, talk in enumerate(talks):
+        assert talk.said.split() == words(caller, range(TURNS))
+
+
+def are_well(talks: Sequence[Talk]) -> None:
+    for talk in talks:
+        assert talk.problems == []
+        assert talk.result is not None
+        assert talk.result.error is None
+
+
+@pytest.mark.long
 async def test_a_broker_that_is_killed_for_ten_seconds_costs_no_word(there: Place) -> None:
     async with there.pool("parrot", max_sessions=10), there.pool("parrot", max_sessions=10):
-        async with calling(there) as talks:
-            await asyncio.gather(
-                *(converse(talk, caller, range(2)) for caller, talk in enumerate(talks))
-            )
-            middle = [
-                asyncio.create_task(converse(talk, caller, range(2, TURNS)))
-                for caller, talk in enumerate(talks)
-            ]
-            await talks[0].hear("caller0.turn2.word0")
+        async with calling(there) as talks, in_the_middle(talks):
             await there.server.kill()
             await asyncio.sleep(OUTAGE_S)
             await there.server.start()
-            await asyncio.gather(*middle)
-        for caller, talk in enumerate(talks):
-            assert talk.said.split() == whole(caller)
-            assert talk.problems == []
-            assert talk.result is not None
-            assert talk.result.error is None
+        are_well(talks)
+
+
+@pytest.mark.long
+async def test_a_network_that_is_away_for_ten_seconds_costs_no_word(there: Place) -> None:
+    """It says nothing of it, and then forgets what was under way."""
+    async with Relay.to(there.url).running() as network, there.over(network) as far:
+        async with far.pool("parrot"), calling(far, count=3) as talks, in_the_middle(talks):
+            network.freeze()
+            await asyncio.sleep(OUTAGE_S)
+            network.cut()
+            network.thaw()
+        are_well(talks)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from app.bench.local_postgres import local_postgres
 from proxy.bus.pgmq_streams import PgmqStreams
 from proxy.bus.redis_streams import RedisStreams
 from proxy.bus.streams import Streams
@@ -67,7 +66,7 @@ class Memory:
 
 @dataclass
 class Postgres:
-    """A database, on a server of its own if it is to be killed."""
+    """A database."""
 
     database: Database
 
@@ -135,16 +134,13 @@ REDISES = {f"redis-{name}": program for name, program in servers().items()}
 
 
 @contextlib.asynccontextmanager
-async def mortal(kind: str, folder: Path) -> AsyncIterator[Broker]:
-    """Run a broker that may be killed while the block runs."""
+async def a_broker(kind: str, folder: Path) -> AsyncIterator[Broker]:
+    """Have a broker while the block runs, not Postgres, of which there is a fixture."""
     if kind == "memory":
         yield Memory()
-    elif kind in REDISES:
+    else:
         async with redis_server(folder, program=REDISES[kind]) as redis:
             yield Redis(redis)
-    else:
-        with local_postgres() as server:
-            yield Postgres(Database(server, "postgres"))
 
 
 @contextlib.asynccontextmanager

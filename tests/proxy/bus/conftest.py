@@ -7,27 +7,20 @@ import pytest
 
 from proxy.bus.streams import Streams
 from tests.brokers.postgres import Database
-from tests.proxy.bus.brokers import REDISES, Broker, Postgres, mortal, opened
+from tests.proxy.bus.brokers import REDISES, Broker, Postgres, a_broker, opened
 
 KINDS = ("memory", *REDISES, "postgres")
 
 
 @pytest.fixture(params=KINDS)
 async def broker(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Broker]:
-    """A broker with nothing in it, which lives."""
+    """A broker with nothing in it, which the test may kill."""
     if request.param == "postgres":
         database: Database = request.getfixturevalue("postgres")
         yield Postgres(database)
     else:
-        async with mortal(request.param, tmp_path) as alone:
+        async with a_broker(request.param, tmp_path) as alone:
             yield alone
-
-
-@pytest.fixture(params=KINDS)
-async def mortal_broker(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Broker]:
-    """A broker with nothing in it, which the test may kill."""
-    async with mortal(request.param, tmp_path) as broker:
-        yield broker
 
 
 @pytest.fixture

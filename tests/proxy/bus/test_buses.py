@@ -14,7 +14,7 @@ from pipecat.workers.base_worker import BaseWorker
 from app.caller.main_task import MAIN_NAME
 from tests.agents.placements import Asker, Doer, hold
 from tests.brokers.postgres import Database
-from tests.proxy.bus.brokers import Memory, Postgres, mortal
+from tests.proxy.bus.brokers import Memory, Postgres, a_broker
 from tests.proxy.bus.buses import Bus, InProcess, OverTrunk, over_broker
 from tests.proxy.conversation import parrot, within
 
@@ -37,7 +37,7 @@ async def bus(request: pytest.FixtureRequest) -> AsyncIterator[Bus]:
             yield over
     else:
         async with (
-            mortal(kind, request.getfixturevalue("tmp_path")) as broker,
+            a_broker(kind, request.getfixturevalue("tmp_path")) as broker,
             over_broker(broker) as over,
         ):
             yield over

@@ -214,18 +214,18 @@ async def closed(ends: Ends) -> bytes | str:
 
 class TestOutages:
     async def test_a_connection_is_lost_with_the_broker_and_another_follows(
-        self, mortal_broker: Broker
+        self, broker: Broker
     ) -> None:
-        async with joined(mortal_broker) as ends:
+        async with joined(broker) as ends:
             near, far = await ends.connect()
-            await mortal_broker.kill()
+            await broker.kill()
             assert (await lost(near)).code == CloseCode.ABNORMAL
             assert (await lost(far)).code == CloseCode.ABNORMAL
             assert ends.caller.outage_at is not None
-            await mortal_broker.start()
+            await broker.start()
             assert await within(closed(ends)) == b"back"
             await within(ends.leave())
-            assert await mortal_broker.left() == []
+            assert await broker.left() == []
 
     async def test_leaving_while_the_broker_is_away_is_bounded(
         self, monkeypatch: pytest.MonkeyPatch

@@ -12,7 +12,7 @@ from proxy.bus.channel import Channel, End
 from proxy.bus.claims import Claim, Claims, Offer, PrefixError, new_secret
 from proxy.bus.dialler import ChannelDialler, NotServedError
 from proxy.bus.streams import Streams
-from proxy.errors import SessionLostError
+from proxy.errors import LinkClosedError, SessionLostError
 from tests.proxy.bus.brokers import Broker, Memory, opened
 from tests.proxy.conversation import within
 
@@ -130,6 +130,41 @@ class TestDialling:
                 await dialler.dial("the session")
             assert raised.value.final
 
+    async def test_a_pool_that_dies_with_its_offer_still_up_is_not_waited_for(self) -> None:
+        async with taken(Memory()) as (dialler, _):
+            link = await dialler.dial("the session")
+            await dialler._claims.withdraw(OFFER)
+            with pytest.raises(LinkClosedError):
+                await within(link.receive())
+            with pytest.raises(SessionLostError):
+                await dialler.dial("the session")
+
+    async def test_a_pool_that_is_slow_to_greet_is_waited_for_while_it_offers(self) -> None:
+        async with taken(Memory()) as (dialler, channel):
+            link = await dialler.dial("the session")
+            await link.send(b"hello")
+            await dialler._claims.withdraw(OFFER)
+            await within(missed(dialler))
+            await dialler._claims.offer(OFFER)
+            await within(missed(dialler, False))
+            await (await within(channel.next_link())).send(b"welcome")
+            assert await within(link.receive()) == b"welcome"
+            watching = dialler._watching
+            assert watching is not None
+            await within(watching)
+            assert link.lost is None
+
+    async def test_a_broker_that_goes_away_before_the_greeting_is_an_outage(self) -> None:
+        broker = Memory()
+        async with taken(broker) as (dialler, _):
+            link = await dialler.dial("the session")
+            await broker.kill()
+            with pytest.raises(LinkClosedError):
+                await within(link.receive())
+            assert dialler._watching is not None
+            await within(dialler._watching)
+            await broker.start()
+
     async def test_after_an_outage_pools_have_time_to_offer_again(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -155,6 +190,11 @@ class TestDialling:
             await within(dialler._channel.gone.wait())
             with pytest.raises(SessionLostError, match="has ended the session"):
                 await dialler.dial("the session")
+
+
+async def missed(dialler: ChannelDialler, is_so: bool = True) -> None:
+    while (dialler._missed_at is not None) is not is_so:  # noqa: ASYNC110  # nothing tells
+        await asyncio.sleep(0.01)
 
 
 async def outage(channel: Channel) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,11 @@ from tests.brokers.postgres import Database
 from tests.proxy.bus.pgmq_ends import opened
 from tests.proxy.conversation import within
 from tests.proxy.relay import Relay
+
+IN_TRANSACTION = """
+SELECT count(*) FROM pg_stat_activity
+WHERE application_name = 'trunkline' AND state LIKE 'idle in transaction%'
+"""
 
 UP, DOWN, QUEUE = "acme_up", "acme_down", "acme_claims"
 
@@ -148,10 +154,13 @@ class TestHangingConnections:
 
     async def test_closing_does_not_wait_for_a_statement(self, postgres: Database) -> None:
         async with opened(postgres.url) as streams:
+
+            async def slow(connection: pgmq_pool.Borrowed) -> None:
+                await within(streams.close())
+                await connection.execute("SELECT 1")
+
             with pytest.raises(BrokerDownError):
-                async with streams._database.transaction() as slow:
-                    await within(streams.close())
-                    await slow.execute("SELECT 1")
+                await streams._database.together(slow)
 
     async def test_a_stream_that_is_gone_for_its_writer_can_be_made_again(
         self, postgres: Database
@@ -162,3 +171,27 @@ class TestHangingConnections:
             await streams.create([UP])
             await streams.append(UP, [b"x"])
             assert await within(streams.reader(UP).read()) == [b"x"]
+
+    async def test_a_transaction_that_is_cancelled_at_any_moment_leaves_no_connection_in_it(
+        self, postgres: Database
+    ) -> None:
+        problems: list[str] = []
+
+        def complain(_: object, context: dict[str, Any]) -> None:
+            problems.append(context["message"])
+
+        asyncio.get_running_loop().set_exception_handler(complain)
+        async with opened(postgres.url) as streams:
+            for steps in range(60):
+                writing = asyncio.create_task(streams._database.run(("SELECT 1",), ("SELECT 2",)))
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                for _ in range(3):  # who leaves is cancelled, and so is who waits too long for it
+                    writing.cancel()
+                    await asyncio.sleep(0)
+                with contextlib.suppress(asyncio.CancelledError):
+                    await within(writing)
+            await streams.create([UP])
+            assert await within(streams.notices("none")) == {}
+        assert [problem for problem in problems if "transaction" in problem] == []
+        assert postgres.sql(IN_TRANSACTION) == "0"

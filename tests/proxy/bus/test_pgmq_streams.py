@@ -1,17 +1,14 @@
-"""What only Postgres has: PGMQ that may be missing, TLS, poolers, users, connections that hang."""
+"""What only Postgres has: PGMQ that may be missing, poolers, users, connections that hang."""
 
 import asyncio
 import contextlib
 import logging
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
 from loguru import logger
 
-from app.bench.local_postgres import LocalPostgres, local_postgres
-from proxy.bus import pgmq_sql, pgmq_streams
+from proxy.bus import pgmq_pool, pgmq_sql, pgmq_streams
 from proxy.bus.streams import BrokerDownError
 from proxy.errors import ConnectError
 from tests.brokers.postgres import Database
@@ -106,51 +103,6 @@ class TestConnecting:
         await refused(postgres.url + "?application_name=x&nonsense=1")
         logger.remove(sink)
         assert postgres.server.password not in "".join(said) + caplog.text
-
-
-class TestTls:
-    async def test_sslmode_require_is_refused_by_a_server_without(self, postgres: Database) -> None:
-        assert "does not answer" in await refused(f"{postgres.url}?sslmode=require")
-        async with opened(f"{postgres.url}?sslmode=disable"):
-            pass
-
-    async def test_sslmode_is_honoured(self, tmp_path: Path) -> None:
-        with local_postgres() as server:
-            authority = _encrypt(server, tmp_path)
-            url = server.url()
-            async with opened(f"{url}?sslmode=require") as streams:
-                await streams.create([UP])
-            assert _encrypted(server)
-            trusted = f"{url}?sslmode=verify-full&sslrootcert={authority}"
-            async with opened(trusted) as streams:
-                await streams.remove([UP])
-            stranger = tmp_path / "stranger"
-            stranger.mkdir()
-            _, other = _certificate(stranger)
-            untrusted = f"{url}?sslmode=verify-full&sslrootcert={other}"
-            assert "speaks no TLS that we trust" in await refused(untrusted)
-
-
-def _encrypt(server: LocalPostgres, folder: Path) -> Path:
-    """Make a server speak TLS, and return the certificate that it shows."""
-    key, certificate = _certificate(folder)
-    server.encrypt(key, certificate)
-    return certificate
-
-
-def _certificate(folder: Path) -> tuple[Path, Path]:
-    """Make a key, and a certificate for this machine that nobody has signed."""
-    key, certificate = folder / "server.key", folder / "server.crt"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    command += ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    command += ["-keyout", str(key), "-out", str(certificate)]
-    subprocess.run(command, check=True, capture_output=True)
-    return key, certificate
-
-
-def _encrypted(server: LocalPostgres) -> bool:
-    """Tell whether the server takes connections over TLS."""
-    return server.sql("SHOW ssl") == "on"
 
 
 class TestStreamsOfRows:
@@ -254,9 +206,12 @@ class TestQueuesOfPgmq:
     async def test_a_queue_that_is_in_use_is_not_dropped(self, postgres: Database) -> None:
         async with opened(postgres.url) as streams, opened(postgres.url) as other:
             await streams.put(QUEUE, b"1", ttl_s=0.001)
-            async with other._database.transaction() as using:
-                await using.execute(pgmq_sql.USE_QUEUE, pgmq_sql.queue_of(QUEUE))
+
+            async def use(connection: pgmq_pool.Borrowed) -> None:
+                await connection.execute(pgmq_sql.USE_QUEUE, pgmq_sql.queue_of(QUEUE))
                 assert await streams.reap() == 0
+
+            await other._database.together(use)
             assert await streams.reap() == 1
 
     async def test_a_taker_that_is_cancelled_takes_nothing_with_it(

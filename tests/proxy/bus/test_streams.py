@@ -336,10 +336,10 @@ class TestTidying:
 
 
 class TestOutages:
-    async def test_a_broker_that_is_killed_comes_back(self, mortal_broker: Broker) -> None:
+    async def test_a_broker_that_is_killed_comes_back(self, broker: Broker) -> None:
         said: list[str] = []
         sink = logger.add(said.append, level="TRACE")
-        async with opened(mortal_broker) as streams, opened(mortal_broker) as there:
+        async with opened(broker) as streams, opened(broker) as there:
             await streams.create([UP, DOWN])
             reader = there.reader(UP)
             await streams.append(UP, numbered(5))
@@ -348,7 +348,7 @@ class TestOutages:
             taking = asyncio.create_task(there.take(QUEUE, wait_s=60))
             await asyncio.sleep(0.1)  # until both wait; it makes no difference if they do not yet
 
-            await mortal_broker.kill()
+            await broker.kill()
             fails: list[Awaitable[Any]] = [
                 waiting,
                 taking,
@@ -367,7 +367,7 @@ class TestOutages:
                 with pytest.raises(BrokerDownError):
                     await within(failing)
             await reader.close()
-            await mortal_broker.start()
+            await broker.start()
 
             # What was written when it died may be there or not; what comes now is, once, in order.
             await streams.append(UP, numbered(5, 100))
@@ -381,5 +381,5 @@ class TestOutages:
             await streams.remove([UP, DOWN])
             await streams.unpost(BOARD, "pool")
         logger.remove(sink)
-        assert await mortal_broker.left() == []
+        assert await broker.left() == []
         assert "@" not in "".join(said)
