@@ -86,6 +86,7 @@ async def all_hear_the_rest(sockets: list[ClientConnection]) -> None:
     assert await within(asyncio.gather(*map(rest, sockets)), LONG_S) == [STORY] * len(sockets)
 
 
+@pytest.mark.long
 async def test_a_hundred_that_talk_are_heard_while_every_process_is_replaced_and_at_the_end(
     tmp_path: Path, directory: str
 ) -> None:

@@ -320,6 +320,7 @@ async def settled(server: Server, before: Counts) -> Counts:
     raise AssertionError(f"{server.model.hanging} requests hang, {now} is not back to {before}")
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 async def test_a_thousand_sessions_leave_nothing(server: Server) -> None:
     # The tasks of the servers and of the test; of everything else there may be any number.
