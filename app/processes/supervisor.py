@@ -179,6 +179,7 @@ class Supervisor:
             child = await Child.start(place, self._directory, self._environment)
             child.on_news(self._on_news, self.stop)
             self._children[place] = child
+            logger.info(f"Process {place} starts, with the id {child.pid}")
         minding = asyncio.create_task(self._mind(child), name=f"mind-{place}")
         self._minding.add(minding)
         minding.add_done_callback(self._minding.discard)
