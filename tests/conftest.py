@@ -1,5 +1,6 @@
 """Shared by all tests: quiet logs, and a failure for every warning."""
 
+import os
 import sys
 
 import pytest
@@ -13,3 +14,21 @@ def _quiet_logs() -> None:
     """Keep what libraries say about every frame out of the reports of failures."""
     logger.remove()
     logger.add(sys.stderr, level="WARNING", diagnose=False)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let every process begin with its share of the long tests, or the last ones wait for those.
+
+    Each process is given a run of tests in this order, and takes from others when it has none left.
+    """
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    long = [item for item in items if item.get_closest_marker("long")]
+    others = [item for item in items if not item.get_closest_marker("long")]
+    size = len(items) // workers
+    items.clear()
+    for worker in range(workers):
+        share = long[worker::workers]
+        rest = max(size - len(share), 0)
+        items += [*share, *others[:rest]]
+        others = others[rest:]
+    items += others

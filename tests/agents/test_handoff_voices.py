@@ -57,6 +57,7 @@ async def place(request: pytest.FixtureRequest) -> AsyncIterator[Placed]:
         yield there
 
 
+@pytest.mark.long
 async def test_each_is_heard_in_its_own_voice(place: Placed) -> None:
     overheard = Overheard(place.side("handoff-voices"))
     async with talking(overheard) as talk:

@@ -302,6 +302,7 @@ CALLS = [(name, place) for name in CALLED for place in (Placement.HERE, Placemen
 CALLS.append(("handoff-voices", Placement.SPREAD))
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("name", "placement"), CALLS)
 async def test_a_recorded_call(name: str, placement: Placement) -> None:

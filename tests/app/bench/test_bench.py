@@ -123,6 +123,7 @@ async def test_help_says_what_the_options_do(tmp_path: Path, name: str) -> None:
         assert option in finished.out
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 async def test_our_bus_loses_nothing_over_a_kill_of_its_broker(tmp_path: Path) -> None:
     measures = await bench("bus", home=tmp_path, timeout_s=280)

@@ -79,6 +79,7 @@ class Client:
                 self.said += message["data"]["text"]
 
 
+@pytest.mark.long
 async def test_a_conversation_through_the_bot_to_an_assistant_behind_a_url(
     tmp_path: Path, url: str
 ) -> None:

@@ -74,6 +74,7 @@ async def test_a_port_of_the_demonstration_that_is_taken_is_one_line(tmp_path: P
     assert f"port {port} is in use; choose others with --port and --bot-port" in finished.err
 
 
+@pytest.mark.long
 async def test_the_demonstration_makes_a_call_without_key_or_network(tmp_path: Path) -> None:
     finished = await run("demo", "--call", home=tmp_path)
     assert finished.code == 0, finished.err

@@ -120,6 +120,7 @@ async def test_ctrl_c_hangs_up_cleanly(tmp_path: Path, url: str) -> None:
         assert b"You hung up." in await interrupted(console)
 
 
+@pytest.mark.long
 async def test_ctrl_c_ends_a_call_cleanly_and_its_recogniser_too(tmp_path: Path) -> None:
     options = ("--assistant", "acme", "--wav", str(QUESTION))
     call = await start("call", *options, home=tmp_path)
@@ -130,6 +131,7 @@ async def test_ctrl_c_ends_a_call_cleanly_and_its_recogniser_too(tmp_path: Path)
         await interrupted(call)
 
 
+@pytest.mark.long
 async def test_a_recorded_call_behind_a_url(tmp_path: Path, url: str) -> None:
     heard = tmp_path / "answer.wav"
     options = ("--remote-url", f"{url}/acme", "--wav", str(QUESTION), "--out", str(heard))
@@ -141,6 +143,7 @@ async def test_a_recorded_call_behind_a_url(tmp_path: Path, url: str) -> None:
     assert heard.stat().st_size > 100_000
 
 
+@pytest.mark.long
 async def test_a_recording_of_silence_is_no_conversation(tmp_path: Path) -> None:
     import wave
 

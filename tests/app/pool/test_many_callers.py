@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 
+import pytest
+
 from tests.agents.talking import CURT, Talk, talking
 from tests.app.pool.pair import OVER
 from tests.app.pool.places import Place
@@ -107,6 +109,7 @@ def are_well(talks: Sequence[Talk]) -> None:
         assert talk.result.error is None
 
 
+@pytest.mark.long
 async def test_a_broker_that_is_killed_for_ten_seconds_costs_no_word(there: Place) -> None:
     async with there.pool("parrot", max_sessions=10), there.pool("parrot", max_sessions=10):
         async with calling(there) as talks, in_the_middle(talks):
@@ -116,6 +119,7 @@ async def test_a_broker_that_is_killed_for_ten_seconds_costs_no_word(there: Plac
         are_well(talks)
 
 
+@pytest.mark.long
 async def test_a_network_that_is_away_for_ten_seconds_costs_no_word(there: Place) -> None:
     """It says nothing of it, and then forgets what was under way."""
     async with Relay.to(there.url).running() as network, there.over(network) as far:

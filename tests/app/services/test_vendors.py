@@ -73,6 +73,7 @@ def check(result: CallResult, cloud: Cloud) -> None:
     assert cloud.cartesia.requests[0]["output_format"]["encoding"] == "pcm_s16le"
 
 
+@pytest.mark.long
 async def test_a_call_over_the_cloud_behind_a_url() -> None:
     cloud, assistants = Cloud(), discover()
     async with (
@@ -85,6 +86,7 @@ async def test_a_call_over_the_cloud_behind_a_url() -> None:
     check(result, cloud)
 
 
+@pytest.mark.long
 async def test_a_call_over_the_cloud_in_one_process() -> None:
     cloud, assistants = Cloud(), discover()
     async with cloud.settings() as settings, Roles.open(settings, assistants) as roles:
