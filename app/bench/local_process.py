@@ -95,6 +95,9 @@ class LocalProcess:
         self._guard = subprocess.Popen(
             ["sh", "-c", _GUARD, "guard", self._stop.name[3:], str(self.pid), str(folder)],
             stdin=subprocess.PIPE,
+            # Ours would stay open after us, and whoever reads them would wait for the guard.
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
             text=True,
             env=ENVIRONMENT,
             start_new_session=True,  # what interrupts us in a terminal does not end it

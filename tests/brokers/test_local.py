@@ -58,6 +58,7 @@ async def test_servers_of_a_process_that_is_killed_end_and_leave_nothing(folder:
         ports = json.loads(await within(process.stdout.readline()))
         assert len(await left(folder, ports)) == 4
         process.kill()
+        await within(process.communicate())
 
         async def gone() -> None:
             while await left(folder, ports):  # noqa: ASYNC110  # nothing tells
