@@ -105,6 +105,8 @@ async def main() -> None:
                 await asyncio.gather(be_refused(url, until), *calls)
                 with httpx.Client(base_url=address) as client:
                     panels = asked(client, began, began + LASTS_S)
+            server.terminate()  # so that it removes what its processes share
+            await server.wait()
     empty = [panel.title for panel in panels if panel.kind != "row" and not panel.series]
     (ROOT / "docs" / "dashboard.svg").write_text(picture(panels, CAPTION))
     sys.stdout.write(f"wrote docs/dashboard.svg; panels without data: {empty or 'none'}\n")
