@@ -2,9 +2,12 @@
 
 import os
 import sys
+from pathlib import Path
 
 import pytest
 from loguru import logger
+
+PROXY = Path(__file__).parent / "proxy"
 
 pytest_plugins = ["tests.brokers.postgres"]
 
@@ -20,7 +23,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let every process begin with its share of the long tests, or the last ones wait for those.
 
     Each process is given a run of tests in this order, and takes from others when it has none left.
+
+    The tests of `proxy/` alone have to take every branch of it. The others run faster uncounted.
     """
+    for item in items:
+        if PROXY not in item.path.parents:
+            item.add_marker("no_cover")
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     long = [item for item in items if item.get_closest_marker("long")]
     others = [item for item in items if not item.get_closest_marker("long")]

@@ -93,6 +93,8 @@ class _Contained(Coroutine[Any, Any, Any]):
         except EXITS as exit_:
             self._tell(exit_)
             raise asyncio.CancelledError from None
+        finally:
+            del error  # or this frame, and all of the session with it, waits for the collector
 
     def close(self) -> None:
         self._coro.close()
