@@ -46,7 +46,7 @@ def hangs(session: SessionContext) -> Sequence[BaseWorker]:
 
 @assistant("blocks", exports=("assistant",), description="Takes too long to build.")
 def blocks(session: SessionContext) -> Sequence[BaseWorker]:
-    time.sleep(3.0)
+    time.sleep(1.5)
     return []
 
 

@@ -71,7 +71,7 @@ def settings(model_url: str, **further: float) -> Settings:
 async def server(assistants: Assistants) -> AsyncIterator[Server]:
     model = OpenAIEmulator(clumsy_script)
     async with serve_on_loopback(model.app) as url:
-        hurry = {"start_timeout_s": 1.0, "resume_window_s": 0.2, "heartbeat_s": 1.0}
+        hurry = {"start_timeout_s": 0.5, "resume_window_s": 0.2, "heartbeat_s": 1.0}
         async with (
             running_server(settings(url, start_timeout_s=LONG_S), assistants) as patient,
             running_server(settings(url, **hurry), assistants) as impatient,
