@@ -2,9 +2,10 @@
 
 import asyncio
 import gc
+import logging
 import os
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,14 @@ async def server(assistants: Assistants) -> AsyncIterator[Server]:
         ):
             yield Server(patient, impatient, model)
         model.release()
+
+
+@pytest.fixture
+def unlogged() -> Iterator[None]:
+    """Where a test has let libraries speak of every connection, pytest keeps all that they say."""
+    logging.disable()
+    yield
+    logging.disable(logging.NOTSET)
 
 
 async def goodbye(server: Server) -> None:
@@ -322,7 +331,7 @@ async def settled(server: Server, before: Counts) -> Counts:
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
-async def test_a_thousand_sessions_leave_nothing(server: Server) -> None:
+async def test_a_thousand_sessions_leave_nothing(server: Server, unlogged: None) -> None:
     # The tasks of the servers and of the test; of everything else there may be any number.
     idle = Counts(len(asyncio.all_tasks()), threads=1000, sockets=1000, objects=0, resident_bytes=0)
     # The first of each kind brings up what the process keeps: a pool of connections, of threads.
