@@ -9,6 +9,9 @@ from pydantic_settings import BaseSettings, NoDecode
 
 from app.addresses import is_loopback, problem_of
 
+# While one is replaced it has two places; there are enough for all. See `app.processes.places`.
+MAX_PROCESSES = 64
+
 # Signatures that a public key checks, and those that a shared secret does. A server takes one of
 # the two kinds: with both, a token could be signed with the public key as if that were the secret.
 PUBLIC_KEY_ALGORITHMS = frozenset(
@@ -64,7 +67,7 @@ class ServerSettings(BaseSettings):
 
     pool_port: int | None = Field(default=None, ge=0, le=65535)
     pool_host: str = "127.0.0.1"
-    processes: int = Field(default=1, ge=1, le=64)
+    processes: int = Field(default=1, ge=1, le=MAX_PROCESSES)
     recycle_sessions: int = Field(default=0, ge=0)
     max_sessions_per_principal: int | None = Field(default=None, ge=1)
     max_sessions_per_assistant: int | None = Field(default=None, ge=1)

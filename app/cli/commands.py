@@ -10,6 +10,7 @@ from app.bench.commands import bench
 from app.cli import app, out
 from app.cli.sessions import sessions
 from app.cli.token import token as token_commands
+from app.server_settings import MAX_PROCESSES
 
 app.add_typer(bench)
 app.add_typer(sessions)
@@ -47,7 +48,8 @@ def serve(
     ] = None,
     port: Annotated[int | None, typer.Option(help="The port. 0 takes a free one.")] = None,
     processes: Annotated[
-        int | None, typer.Option(help="How many processes serve the port.", min=1)
+        int | None,
+        typer.Option(help="How many processes serve the port.", min=1, max=MAX_PROCESSES),
     ] = None,
 ) -> None:
     """Host assistants: one session for every WebSocket at /ws and /ws/{assistant}.

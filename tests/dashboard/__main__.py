@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import yaml
 from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 from app.caller.assistants import RemoteAssistant
 from app.logs import configure_logs
@@ -76,8 +77,9 @@ async def be_refused(url: str, until: float) -> None:
     async with httpx.AsyncClient(base_url=url.replace("ws://", "http://")) as client:
         while time.monotonic() < until:
             await client.get("/v1/assistants", headers=bearer("a-wrong-token"))
-            with contextlib.suppress(Exception):
-                await connect(f"{url}/ws/desk")
+            with contextlib.suppress(InvalidStatus):
+                async with connect(f"{url}/ws/desk"):
+                    raise AssertionError("a caller without a token was let in")
             await asyncio.sleep(5.0)
 
 
