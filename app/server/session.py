@@ -162,7 +162,7 @@ class Session:
         Args:
             now: The time in seconds, as `started_at`.
         """
-        crossed = self.stats.messages.total()
+        crossed = self.stats.crossings
         if crossed != self._crossed:
             self._crossed, self._active_at = crossed, now
         return now - self._active_at
