@@ -15,7 +15,7 @@ from typing import Any
 
 from pipecat.workers.runner import WorkerRunner
 
-from app.server.parts import parts_of, processors_of, workers_of
+from app.server.parts import processors_of, workers_of
 
 # Where an event keeps who waits for it; where a queue keeps who waits for an item, who waits to put
 # one, and the event that tells when all were handled.
@@ -23,6 +23,8 @@ _WAITERS = "_waiters"
 _GETTERS = "_getters"
 _PUTTERS = "_putters"
 _FINISHED = "_finished"
+
+_WAITED_AT = (asyncio.Event, asyncio.Queue)
 
 
 class Waiting(list[Any]):
@@ -36,7 +38,9 @@ class Waiting(list[Any]):
 
 
 def give_back_room(runner: WorkerRunner) -> None:
-    """Give back the room in all that a runner has; whoever waits goes on waiting.
+    """Give back the room in what a runner, its tasks and their processors have.
+
+    Whoever waits at any of it goes on waiting.
 
     To be called on the event loop.
 
@@ -47,8 +51,6 @@ def give_back_room(runner: WorkerRunner) -> None:
     for worker in workers_of(runner):
         for owner in (worker, *processors_of(worker)):
             _trim_all(owner)
-            for part in parts_of(owner):
-                _trim_all(part)
 
 
 def trim(waited_at: asyncio.Event | asyncio.Queue[Any]) -> None:
@@ -75,5 +77,5 @@ def _replace(owner: object, name: str) -> None:
 
 def _trim_all(owner: object) -> None:
     for part in vars(owner).values():
-        if isinstance(part, asyncio.Event | asyncio.Queue):
+        if isinstance(part, _WAITED_AT):
             trim(part)
