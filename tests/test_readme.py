@@ -23,8 +23,8 @@ from pipecat.turns.user_turn_strategies import ExternalUserTurnStrategies
 from pipecat.workers.llm import LLMWorkerActivationArgs
 
 from agents import Say, discover
-from app.cli import app as cli
 from app.cli import commands as _commands  # noqa: F401  # they add themselves
+from app.cli.program import app as cli
 from app.hosted import load_assistants
 from app.loopback import serve_on_loopback
 from app.server import running_server

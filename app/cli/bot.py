@@ -12,8 +12,8 @@ from typing import Any
 from dotenv import load_dotenv
 from loguru import logger
 
-from app.cli import err
 from app.cli.ports import ensure_free
+from app.cli.printing import err
 from app.cli.sides import Sides, Wanted, open_sides, wanted
 from app.errors import AppError, MissingExtraError
 from app.foreign import foreign

@@ -7,7 +7,7 @@ from app.caller.call import Call
 from app.caller.main_task import Failure
 from app.caller.recording import Recording
 from app.caller.transcript import Line, Speaker
-from app.cli import complain, err, out
+from app.cli.printing import complain, err, out
 from app.cli.sides import Wanted, open_sides
 from app.foreign import foreign
 

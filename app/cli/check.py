@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from rich.table import Table
 
 from app.addresses import shown_url
-from app.cli import complain, err, out
+from app.cli.printing import complain, err, out
 from app.errors import MissingExtraError, SettingsError
 from app.foreign import foreign
 from app.hosted import load_assistants, not_hosted

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from app.bench.commands import bench
-from app.cli import app, out
+from app.cli.printing import out
+from app.cli.program import app
 from app.cli.sessions import sessions
 from app.cli.token import token as token_commands
 from app.server_settings import MAX_PROCESSES

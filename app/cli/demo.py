@@ -13,9 +13,9 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from agents.variables import variable
-from app.cli import complain, err
 from app.cli.call import print_failure, print_line
 from app.cli.ports import ensure_free
+from app.cli.printing import complain, err
 from app.errors import AppError
 from app.foreign import foreign
 from app.logs import configure_logs
