@@ -1,7 +1,10 @@
 """`trunkline call`."""
 
-from collections.abc import Sequence
+import contextlib
+import signal
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import FrameType
 
 from app.caller.call import Call
 from app.caller.main_task import Failure
@@ -24,6 +27,29 @@ def print_failure(failure: Failure) -> None:
     complain(failure.text, "failed")
 
 
+@contextlib.contextmanager
+def saying_that_it_hangs_up() -> Iterator[None]:
+    """Have Ctrl-C answered at once, as hanging up takes a moment, while the block runs.
+
+    The loop's own handler then cancels the task of the program, and ends it when pressed twice.
+    """
+    given = signal.getsignal(signal.SIGINT)
+    if not callable(given):
+        yield  # a job in the background does not hear it
+        return
+    hang_up = given
+
+    def on_interrupt(number: int, where: FrameType | None) -> None:
+        err.print("\n[dim]Hanging up.[/]")
+        hang_up(number, where)
+
+    signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, given)
+
+
 async def run_call(wavs: Sequence[Path], what: Wanted, heard: Path | None) -> int:
     """Make one recorded call.
 
@@ -36,6 +62,11 @@ async def run_call(wavs: Sequence[Path], what: Wanted, heard: Path | None) -> in
         The exit code.
     """
     recordings = [Recording.load(path) for path in wavs]
+    with saying_that_it_hangs_up():
+        return await _call(recordings, what, heard)
+
+
+async def _call(recordings: Sequence[Recording], what: Wanted, heard: Path | None) -> int:
     async with open_sides(what) as sides:
         call = Call(sides.side(), recordings, print_line, print_failure)
         result = await call.hold(sides.roles, what.phrases)
