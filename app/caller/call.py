@@ -10,19 +10,26 @@ from pipecat.frames.frames import (
     BotStoppedSpeakingFrame,
     Frame,
 )
-from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 
 from app.caller.assistants import AssistantSide
-from app.caller.main_task import Failure, Parts, build_main_task, hang_up, run_conversation
+from app.caller.main_task import (
+    Failure,
+    MainTask,
+    Parts,
+    build_main_task,
+    hang_up,
+    run_conversation,
+)
 from app.caller.recording import RecordedMicrophone, Recording, RecordingSpeaker
 from app.caller.transcript import Line, Speaker, Transcript
 from app.services import Roles
 from app.telemetry.tracing import traced_call
 from proxy import DirectBus
 
-# The first answer waits for the services to start; the later ones for a model and a voice.
+# Counted from when everything on this side works. The first answer waits for the services of the
+# other side to start; the later ones for a model and a voice.
 GREETING_TIMEOUT_S = 60.0
 RECOGNITION_TIMEOUT_S = 20.0
 ANSWER_TIMEOUT_S = 60.0
@@ -122,7 +129,7 @@ class Call:
         await runner.add_workers(main.worker)
         result = CallResult(self._transcript, speaker)
         running = asyncio.create_task(run_conversation(runner, main), name="call")
-        talking = asyncio.create_task(self._talk(main.worker, microphone), name="talk")
+        talking = asyncio.create_task(self._talk(main, microphone), name="talk")
         interrupted = True
         try:
             await asyncio.wait({running, talking}, return_when=asyncio.FIRST_COMPLETED)
@@ -140,8 +147,9 @@ class Call:
         self._news.set()
         self.on_line(line)
 
-    async def _talk(self, main: PipelineWorker, microphone: RecordedMicrophone) -> None:
-        await self.side.begin(main)
+    async def _talk(self, main: MainTask, microphone: RecordedMicrophone) -> None:
+        await self.side.begin(main.worker)
+        await main.started.wait()  # a main task that does not start in time ends the call
         problem = "the assistant did not greet"
         await self._lines_of(Speaker.ASSISTANT, 1, GREETING_TIMEOUT_S, problem)
         await self._silence()
