@@ -99,6 +99,7 @@ class Call:
     _news: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _watcher: SpeechWatcher = field(default_factory=SpeechWatcher, init=False)
     _transcript: Transcript = field(init=False)
+    _turns: list["_Turn"] = field(default_factory=list, init=False)
 
     async def hold(self, roles: Roles, phrases: tuple[str, ...] = ()) -> CallResult:
         """Hold the call.
@@ -154,20 +155,20 @@ class Call:
         await self._lines_of(Speaker.ASSISTANT, 1, GREETING_TIMEOUT_S, problem)
         await self._silence()
         for recording in self.recordings:
-            heard = len(self._transcript.said_by(Speaker.CALLER))
-            answers = len(self._transcript.said_by(Speaker.ASSISTANT))
+            turn = _Turn(self._said(Speaker.CALLER), self._said(Speaker.ASSISTANT))
+            self._turns.append(turn)
             logger.info(f"Caller speaks {recording.name}")
             await microphone.say(recording)
             problem = f"{recording.name} was not recognised as speech"
-            await self._lines_of(Speaker.CALLER, heard + 1, RECOGNITION_TIMEOUT_S, problem)
+            await self._lines_of(Speaker.CALLER, turn.heard + 1, RECOGNITION_TIMEOUT_S, problem)
             problem = f"{recording.name} was not answered"
-            await self._lines_of(Speaker.ASSISTANT, answers + 1, ANSWER_TIMEOUT_S, problem)
+            await self._lines_of(Speaker.ASSISTANT, turn.answers + 1, ANSWER_TIMEOUT_S, problem)
             await self._silence()
 
     async def _lines_of(self, speaker: Speaker, count: int, timeout_s: float, problem: str) -> None:
         try:
             async with asyncio.timeout(timeout_s):
-                while len(self._transcript.said_by(speaker)) < count:
+                while self._said(speaker) < count:
                     self._news.clear()
                     await self._news.wait()
         except TimeoutError:
@@ -191,9 +192,31 @@ class Call:
             if problem is not None:
                 raise problem
             return None
-        answered = len(self._transcript.said_by(Speaker.ASSISTANT)) > len(self.recordings)
-        heard = len(self._transcript.said_by(Speaker.CALLER)) >= len(self.recordings)
-        return None if answered and heard else "the conversation ended before it was over"
+        # The assistant ended it. Each recording but the last was waited for; was that one answered?
+        spoken = len(self._turns) == len(self.recordings)
+        if spoken and all(self._took_place(turn) for turn in self._turns):
+            return None
+        return "the conversation ended before it was over"
+
+    def _took_place(self, turn: "_Turn") -> bool:
+        heard, answers = self._said(Speaker.CALLER), self._said(Speaker.ASSISTANT)
+        return heard > turn.heard and answers > turn.answers
+
+    def _said(self, speaker: Speaker) -> int:
+        return len(self._transcript.said_by(speaker))
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """How many lines each side had when a recording was played.
+
+    Attributes:
+        heard: The caller's.
+        answers: The assistant's.
+    """
+
+    heard: int
+    answers: int
 
 
 class CallFailed(Exception):  # noqa: N818  # it is an outcome that is reported, not raised on
