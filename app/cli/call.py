@@ -8,10 +8,11 @@ from types import FrameType
 
 from app.caller.call import Call
 from app.caller.main_task import Failure
-from app.caller.recording import Recording
+from app.caller.recording import Recording, RecordingSpeaker
 from app.caller.transcript import Line, Speaker
 from app.cli.printing import complain, err, out
 from app.cli.sides import Wanted, open_sides
+from app.errors import AppError
 from app.foreign import foreign
 
 
@@ -61,6 +62,8 @@ async def run_call(wavs: Sequence[Path], what: Wanted, heard: Path | None) -> in
     Returns:
         The exit code.
     """
+    if heard is not None:
+        RecordingSpeaker.ensure_writable(heard)
     recordings = [Recording.load(path) for path in wavs]
     with saying_that_it_hangs_up():
         return await _call(recordings, what, heard)
@@ -70,12 +73,21 @@ async def _call(recordings: Sequence[Recording], what: Wanted, heard: Path | Non
     async with open_sides(what) as sides:
         call = Call(sides.side(), recordings, print_line, print_failure)
         result = await call.hold(sides.roles, what.phrases)
-    if heard is not None:
-        result.speaker.write_wav(heard)
-        err.print(f"[dim]What the caller heard is in {foreign(heard)}[/]", soft_wrap=True)
+    written = heard is None or _write(result.speaker, heard)
     if result.error is not None:
         complain(result.error)
         return 1
     how = "the assistant ended it" if result.ended_by_assistant else "the caller hung up"
     err.print(f"[bold green]The conversation took place;[/] {how}.")
-    return 0
+    return 0 if written else 1
+
+
+def _write(speaker: RecordingSpeaker, heard: Path) -> bool:
+    """Write what the caller heard; tells whether that went well, as the call is still reported."""
+    try:
+        speaker.write_wav(heard)
+    except AppError as error:
+        complain(error)
+        return False
+    err.print(f"[dim]What the caller heard is in {foreign(heard)}[/]", soft_wrap=True)
+    return True

@@ -176,6 +176,10 @@ async def test_a_wrong_token_is_one_line(tmp_path: Path, url: str) -> None:
         (("console", "--assistant", "nobody"), "there is no assistant 'nobody' here"),
         (("console", "--remote-url", "http://x"), "a remote URL starts with ws:// or wss://"),
         (("call", "--assistant", "acme", "--wav", "none.wav"), "none.wav: No such file"),
+        (
+            ("call", "--assistant", "acme", "--wav", str(QUESTION), "--out", "/nope/heard.wav"),
+            "/nope/heard.wav: No such file or directory",
+        ),
         (("bot", "--assistant", "acme", "-t", "pigeon"), "there is no transport 'pigeon'"),
         (("bot", "--assistant", "acme", "--port", "70000"), "there is no port 70000"),
         (("console", "--remote-url", "ws://"), "a remote URL names a host"),
