@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import importlib.util
 import json
 import os
 import socket
@@ -13,11 +14,13 @@ import httpx
 import pytest
 import websockets
 from pipecat.frames.protobufs import frames_pb2
+from pydantic import SecretStr
 from websockets.asyncio.client import ClientConnection, connect
 
 from agents import Assistants, discover
-from app.cli.bot import _import_runner, _SharedSides
+from app.cli.bot import _ensure_daily, _import_runner, _SharedSides
 from app.cli.sides import Wanted
+from app.errors import MissingExtraError
 from app.server import running_server
 from app.services import Roles
 from app.settings import Settings, load_settings
@@ -145,6 +148,44 @@ async def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
         finished = await run("bot", *options, home=tmp_path)
     assert finished.code == 2
     assert f"error: port {port} is in use; choose another with --port" in finished.err
+
+
+@pytest.mark.parametrize("options", [("-t", "daily"), ("-d",)], ids=" ".join)
+async def test_daily_without_its_key_is_one_line(tmp_path: Path, options: tuple[str, ...]) -> None:
+    port = ("--port", str(free_port()))
+    finished = await run("bot", "--assistant", "acme", *options, *port, home=tmp_path)
+    assert finished.code == 2
+    assert finished.err.splitlines()[-1] == "error: set DAILY_API_KEY"
+
+
+@pytest.mark.parametrize(
+    ("installed", "key", "transport", "told"),
+    [
+        (True, None, None, "Daily is off: set DAILY_API_KEY\n"),
+        (False, "key", None, "Daily is off: Daily's package is not installed: pip install"),
+        (True, None, "webrtc", ""),
+        (True, "key", None, ""),
+        (True, "key", "daily", ""),
+    ],
+)
+def test_a_bot_for_every_transport_says_why_daily_is_not_among_them(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    installed: bool,
+    key: str | None,
+    transport: str | None,
+    told: str,
+) -> None:
+    found = importlib.util.find_spec("json") if installed else None
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: found)
+    settings = Settings(daily_api_key=SecretStr(key) if key else None)
+    _ensure_daily(settings, transport, ())
+    printed = capsys.readouterr().err
+    assert printed.startswith(told)
+    assert bool(printed) == bool(told)
+    if not installed:
+        with pytest.raises(MissingExtraError):
+            _ensure_daily(settings, "daily", ())
 
 
 def test_what_dotenv_holds_reaches_pipecats_runner_and_overrides_nothing(
