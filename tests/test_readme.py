@@ -207,6 +207,12 @@ async def test_a_line_in_a_server_of_ones_own() -> None:
             await caller.runner.cancel()
 
 
+def test_the_recordings_that_it_names_are_there() -> None:
+    named = re.findall(r"--wav (\S+)", "\n".join(COMMANDS))
+    assert named
+    assert [path for path in named if not (ROOT / path).is_file()] == []
+
+
 @pytest.mark.parametrize("line", COMMANDS)
 def test_a_command_has_the_options_that_are_shown(line: str) -> None:
     name, *arguments = shlex.split(line, comments=True)
