@@ -193,7 +193,10 @@ async def test_a_wrong_token_is_one_line(tmp_path: Path, url: str) -> None:
             ("bot", "--assistant", "acme", "--remote-url", "ws://x/elsewhere"),
             "does not end in /ws, so the name of --assistant cannot be added",
         ),
-        (("console", "--assistant", "acme", "--token", "a b"), "TRUNKLINE_TOKEN: a token has"),
+        (("console", "--assistant", "acme", "--token", "a b"), "--token: a token has"),
+        (("console", "--assistant", "acme", "--bus", "foo"), "--bus: a broker's URL starts"),
+        (("serve", "--port", "99999"), "--port: Input should be less than or equal to 65535"),
+        (("serve", "--host", "0.0.0.0"), "--host=0.0.0.0 without tokens would let anybody in"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, tuple) else "",
 )
