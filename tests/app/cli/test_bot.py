@@ -116,6 +116,23 @@ async def test_a_conversation_through_the_bot_to_an_assistant_behind_a_url(
         assert secret not in told
 
 
+@pytest.mark.parametrize(("assistant", "greeting"), [("acme", "Tornado Kit."), ("handoff", "Acme")])
+async def test_a_bot_with_an_assistant_in_its_own_process_greets(
+    tmp_path: Path, assistant: str, greeting: str
+) -> None:
+    port = free_port()
+    options = ("--assistant", assistant, "-t", "websocket", "--port", str(port))
+    process = await start("bot", *options, home=tmp_path)
+    async with ended(process):
+        client = Client(await reached(f"ws://localhost:{port}/ws-client"))
+        version = {"version": "1.0.0", "about": {"library": "test"}}
+        await send(client.bot, "client-ready", version)
+        await client.hear(greeting)
+        press_ctrl_c(process)
+        await within(process.communicate(), 30)
+    assert process.returncode == 0
+
+
 async def test_a_bot_serves_its_page_and_ends_with_ctrl_c(tmp_path: Path) -> None:
     port = free_port()
     bot = await start("bot", "--assistant", "acme", "--port", str(port), home=tmp_path)
