@@ -4,6 +4,7 @@ import contextlib
 import io
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import typer
 from loguru import logger
@@ -52,11 +53,25 @@ def run() -> None:
     except AppError as error:
         complain(error)
         sys.exit(2)
+    except ImportError as error:
+        if _interrupted(error):
+            raise KeyboardInterrupt from None
+        _stop_for(error)
     except BrokenPipeError:
         # Whoever read the output has seen enough.
         with contextlib.suppress(BrokenPipeError):
             sys.stdout.close()
         sys.exit(1)
     except Exception as error:
-        logger.opt(exception=error).critical("This is a defect of the program, and it stops")
-        sys.exit(1)
+        _stop_for(error)
+
+
+def _interrupted(error: BaseException) -> bool:
+    """Tell whether Ctrl-C was why a module could not be imported; some say no more than that."""
+    before = error.__cause__ or error.__context__
+    return isinstance(error, KeyboardInterrupt) or (before is not None and _interrupted(before))
+
+
+def _stop_for(error: Exception) -> NoReturn:
+    logger.opt(exception=error).critical("This is a defect of the program, and it stops")
+    sys.exit(1)

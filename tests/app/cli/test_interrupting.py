@@ -17,8 +17,18 @@ class Held:
 Held()
 """
 
+# As ONNX Runtime imports its library.
+HELD_AND_CAUGHT = f"""
+try:
+    {HELD.replace(chr(10), chr(10) + " " * 4)}
+except BaseException:
+    raise ImportError("this is not for this machine")
+"""
 
-@pytest.mark.parametrize("held", [HELD, HELD_BY_A_FINALISER], ids=["import", "finaliser"])
+
+@pytest.mark.parametrize(
+    "held", [HELD, HELD_BY_A_FINALISER, HELD_AND_CAUGHT], ids=["import", "finaliser", "caught"]
+)
 @pytest.mark.parametrize("module", ["typer", "httpx", "pipecat"])
 async def test_ctrl_c_while_modules_are_imported_ends_the_program_with_130_and_no_word(
     tmp_path: Path, module: str, held: str
