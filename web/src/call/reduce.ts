@@ -74,7 +74,12 @@ function segmentOf(data: unknown): Segment | null {
   }
   const left = textOf(fieldsOf(fields["spoken_progress"])["remaining_text"]);
   const aloud = fields["will_be_spoken"] !== false;
-  return { id, text, spoken: aloud ? Math.max(0, text.length - left.length) : text.length, cut: false };
+  return {
+    id,
+    text,
+    spoken: aloud ? Math.max(0, text.length - left.length) : text.length,
+    cut: false,
+  };
 }
 
 function told(state: CallState, { type, data }: Message, at: number): CallState {

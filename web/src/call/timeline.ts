@@ -40,7 +40,9 @@ export function heard(state: CallState, text: string, final: boolean): CallState
       ? replaced(state, { ...partial, text: words || partial.text, partial: !final })
       : { ...state, entries: state.entries.filter((entry) => entry.id !== partial.id) };
   }
-  return words ? added(state, { kind: "heard", text: words, typed: false, partial: !final }) : state;
+  return words
+    ? added(state, { kind: "heard", text: words, typed: false, partial: !final })
+    : state;
 }
 
 /** Take note of what the caller has typed. */
