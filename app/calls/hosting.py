@@ -7,9 +7,12 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from loguru import logger
+
 from agents import Recipe
 from app.caller.line_news import LineNews
 from app.calls.own_line import TicketDialler, address_of_assistant
+from app.failures import failure_of
 from app.server.identity import Principal
 from app.server.refusal import Refusal, TurnedAwayError
 from app.server.routes import DRAINING, NO_ASSISTANT
@@ -65,6 +68,26 @@ def admit_call(state: ServerState, principal: Principal, name: str) -> Recipe:
 async def parts_loaded() -> None:
     """Import what calls are made of, in a thread: for the first one that takes seconds."""
     await asyncio.to_thread(_load)
+
+
+def warm_up(state: ServerState) -> None:
+    """Begin to import what calls are made of, as somebody looks at the page.
+
+    A server that nobody calls from a page does without, and saves its memory.
+
+    Args:
+        state: The server.
+    """
+    if state.calls.max_calls and state.calls.warming is None:
+        state.calls.warming = asyncio.create_task(_warm(), name="load-calls")
+
+
+async def _warm() -> None:
+    try:
+        await parts_loaded()
+    except ImportError as error:
+        # Whoever calls is told; see `admit_call`.
+        logger.warning(f"Calls cannot be hosted here: {failure_of(error)}")
 
 
 def _load() -> None:

@@ -9,7 +9,14 @@ from fastapi import APIRouter, Query, Request, Response, WebSocket
 
 from app import __version__
 from app.calls import peers
-from app.calls.hosting import NO_WEBRTC, admit_call, has_webrtc, make_call, parts_loaded
+from app.calls.hosting import (
+    NO_WEBRTC,
+    admit_call,
+    has_webrtc,
+    make_call,
+    parts_loaded,
+    warm_up,
+)
 from app.calls.models import (
     Answer,
     Candidates,
@@ -42,6 +49,7 @@ _NO_STORE = {"Cache-Control": "no-store"}
 async def services(state: State, _: Admitted, response: Response) -> Services:
     """Tell what a page needs to know before it calls."""
     settings = state.settings
+    warm_up(state)
     response.headers.update(_NO_STORE)
     return Services(
         version=__version__,

@@ -84,6 +84,7 @@ class CallTable:
         max_calls: How many there may be.
         started: How many there were, by transport.
         ended: How many have ended, by transport and how.
+        warming: Loads what calls are made of; None before anybody seems to want one.
     """
 
     def __init__(self, max_calls: int) -> None:
@@ -95,6 +96,7 @@ class CallTable:
         self.max_calls = max_calls
         self.started: Counter[str] = Counter(dict.fromkeys(TRANSPORTS, 0))
         self.ended: Counter[tuple[str, str]] = Counter()
+        self.warming: asyncio.Task[None] | None = None
         self._draining = False
         self._places: set[Place] = set()
         self._running: set[asyncio.Task[None]] = set()

@@ -23,6 +23,11 @@ IMMUTABLE = "public, max-age=31536000, immutable"
 NO_CACHE = "no-cache"
 
 
+def is_built() -> bool:
+    """Tell whether there is a page to be served."""
+    return (STATIC / "index.html").is_file()
+
+
 class BuiltFiles(StaticFiles):
     """A directory of the build, for whoever may reach the server at all."""
 
