@@ -81,10 +81,10 @@ class RemoteAssistant:
         *,
         token: str | None,
         start_timeout_s: float = START_TIMEOUT_S,
+        has_screen: bool = False,
         dialler: Dialler | None = None,
         speaks: bool | None = None,
         on_news: Callable[[LineNews], Awaitable[None]] = tell_nobody,
-        has_screen: bool = False,
     ) -> None:
         """Prepare; nothing is dialled yet.
 
@@ -92,10 +92,10 @@ class RemoteAssistant:
             url: The server's WebSocket URL.
             token: The bearer token, or None.
             start_timeout_s: How long the assistant may take to be ready.
+            has_screen: Whether the caller wants what is for a screen: who talks, and the jobs.
             dialler: Makes the connections, where it takes more than the URL and a token.
             speaks: Whether the assistant sends sound; None to ask the server.
             on_news: Called with what becomes of the line.
-            has_screen: Whether the caller wants what is for a screen: who talks, and the jobs.
         """
         self.error: str | None = None
         self._url = url
