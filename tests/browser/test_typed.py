@@ -105,5 +105,5 @@ async def test_nobody_asks_for_a_microphone_that_is_not_wanted(
         await visit.write("how much are the rocket boots?")
         await visit.sees("cost $299")
         assert await visit.page.evaluate("window.asked") is None
-        await visit.page.get_by_role("button", name="End").click()
+        await visit.page.get_by_role("button", name="End", exact=True).click()
         await visit.sees_the_end("You hung up.")

@@ -4,7 +4,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from playwright.async_api import Browser, ConsoleMessage, Locator, Page, expect
@@ -14,6 +14,8 @@ AXE = ROOT / "web/node_modules/axe-core/axe.min.js"
 
 # A machine with much else to do takes its time, above all to load a recogniser.
 WAIT_MS = 90_000
+
+Scheme = Literal["light", "dark"]
 
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 800}
@@ -86,6 +88,13 @@ class Visit:
     async def sees_the_end(self, reason: str) -> None:
         await self.sees_status("Ended")
         await expect(self.page.locator(".talk > .ended")).to_contain_text(reason)
+
+    async def by(self, scheme: Scheme) -> None:
+        """See the page by day or by night."""
+        await self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        # Drawn twice, all of it has the new colours.
+        frame = "new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))"
+        await self.page.evaluate(frame)
 
     async def faults(self) -> list[str]:
         """Return what a person with a disability could not use here, as axe finds it."""
