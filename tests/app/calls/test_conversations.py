@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from typing import Any
 
 import pytest
 
@@ -69,6 +70,21 @@ async def test_tools_and_handovers_show(server: Asking) -> None:
         assert call["data"]["function_name"] == "transfer_to_support"
         assert "arguments" in call["data"]
         assert "result" not in (await page.until_type("llm-function-call-stopped"))["data"]
+        active = {"trunkline": "active", "task": "support"}
+        await page.until(lambda message: shown(message) == active)
+
+
+@pytest.mark.usefixtures("deaf")
+async def test_what_a_sensor_reads_shows(server: Asking, pages: Pages) -> None:
+    async with pages(server.client, "sensor") as page:
+        await page.ready()
+        found = await page.until(lambda message: shown(message).get("trunkline") == "reading")
+        assert found["data"]["task"] == "controller"
+
+
+def shown(message: dict[str, Any]) -> dict[str, Any]:
+    data = message.get("data")
+    return data if message["type"] == "server-message" and isinstance(data, dict) else {}
 
 
 @pytest.mark.usefixtures("deaf")
