@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.demo import recordings
-from tests.app.calls.conftest import Pages
+from tests.app.calls.conftest import Pages, ends
 from tests.app.calls.pages import SocketPage, WebRTCPage, socket_page, webrtc_page
 from tests.app.server.identity.asking import Asking
 from tests.proxy.conversation import within
@@ -56,8 +56,7 @@ async def test_a_goodbye_is_heard_before_the_page_is_told_and_closed(
         await within(page.closed.wait(), LONG_S)
         assert page.lines == ["connecting", "up", "ended"]
     await within(server.server.state.calls.wait_empty(), LONG_S)
-    ((_, end),) = server.server.state.calls.ended
-    assert end == "assistant"
+    assert ends(server) == ["assistant"]
 
 
 @pytest.mark.usefixtures("deaf")
@@ -100,7 +99,7 @@ async def test_a_page_hangs_up_by_a_message_or_by_leaving(server: Asking, pages:
         await page.ready()
         await page.until_line("up")
     await within(calls.wait_empty(), LONG_S)
-    assert [end for (_, end), count in calls.ended.items() for _ in range(count)] == ["page"] * 2
+    assert ends(server) == ["page", "page"]
     assert len(server.server.sessions) == 0
 
 
