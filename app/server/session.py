@@ -204,7 +204,7 @@ class Session:
         line.add_event_handler("on_line_interrupted", self._on_interrupted)
         line.add_event_handler("on_line_resumed", self._on_resumed)
         self.record.follow(runner.bus, line, tasks)
-        bus.display = self._display(bus, line, tasks)
+        bus.display = CallerDisplay(bus, self.recipe, tasks, line.viewer, family=self.family)
         running = asyncio.create_task(self._hold(runner, line, tasks), name=runner.name)
         watching = asyncio.create_task(self._watch(runner, tasks, deadline))
         try:
@@ -312,17 +312,6 @@ class Session:
                 tap=self.record,
                 shown=self.caller.has_screen,
             ),
-        )
-
-    def _display(
-        self, bus: SessionBus, line: WebSocketProxyServerTask, tasks: list[BaseWorker]
-    ) -> CallerDisplay:
-        return CallerDisplay(
-            bus,
-            tasks=tuple(task.name for task in tasks),
-            speakers=tuple(name for name in self.recipe.exports if name not in self.family),
-            viewer=lambda: line.viewer,
-            shows_jobs=self.recipe.shows_jobs,
         )
 
     async def _watch(self, runner: WorkerRunner, tasks: list[BaseWorker], deadline: float) -> None:
