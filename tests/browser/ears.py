@@ -14,6 +14,7 @@ from pocketsphinx import Decoder
 
 from app.caller.main_task import AUDIO_IN_HZ
 from app.embedded.language_model import TrigramModel
+from app.embedded.sphinx_worker import _dictionary_of
 
 # Runs in the page before it does, and records the track that WebRTC brings on its way to whoever
 # listens. The page has to play it: otherwise a browser leaves it silent.
@@ -77,7 +78,9 @@ def _words_in(recording: bytes, sentences: tuple[str, ...]) -> str:
     with TemporaryDirectory() as folder:
         model = Path(folder) / "sentences.arpa"
         model.write_text(TrigramModel(sentences).arpa())
-        decoder = Decoder(samprate=AUDIO_IN_HZ, lm=str(model), loglevel="FATAL")
+        # With the whole dictionary it would take seconds to load, each time.
+        words = str(_dictionary_of(model))
+        decoder = Decoder(samprate=AUDIO_IN_HZ, lm=str(model), dict=words, loglevel="FATAL")
     decoder.start_utt()
     decoder.process_raw(_decoded(recording), full_utt=True)
     decoder.end_utt()
