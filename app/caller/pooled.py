@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from loguru import logger
 from pipecat.frames.frames import Frame
@@ -15,9 +14,9 @@ from pipecat.workers.runner import WorkerRunner
 from agents import Recipe
 from app.caller.assistants import LINE_NAME, START_TIMEOUT_S, why
 from app.caller.cover import cover, missing
-from app.caller.floor import Floor
+from app.caller.going_on import GoingOn, is_lost
 from app.caller.main_task import MAIN_NAME
-from proxy import CloseCode, ConnectError, LinkClosedError, WebSocketProxyClientTask, may_reconnect
+from proxy import CloseCode, ConnectError, LinkClosedError, WebSocketProxyClientTask
 from proxy.bus.claims import Claims, Offer
 from proxy.bus.dialler import ChannelDialler, NotServedError
 from proxy.bus.streams import NOTICE_PERIOD_S, BrokerDownError
@@ -33,15 +32,6 @@ OFFER_TIMEOUT_S = 10.0
 
 # Claims that nobody takes, one after the other, before the caller gives up.
 MAX_UNSERVED = 3
-
-# Pools are replaced so often in one conversation; more deaths have a cause that goes on.
-MAX_REPLACED = 10
-
-# What the task that goes on with the conversation is told.
-BROKE_OFF = (
-    "The line to you broke off for a moment, and whatever was under way is lost. Go on with the "
-    "conversation: say briefly that you are back, and answer what the caller said last."
-)
 
 
 class NobodyServesError(Exception):
@@ -95,13 +85,10 @@ class PooledAssistant:
         self._where = where
         self._start_timeout_s = start_timeout_s
         self._offer_timeout_s = offer_timeout_s
-        self._floor = Floor(MAIN_NAME)
+        self._going_on = GoingOn()
         self._parts: list[Part] = []
         self._lines = 0
-        self._replaced = 0
         self._unserved = 0
-        self._replacing: set[asyncio.Task[None]] = set()
-        self._finished = False
         # What to activate as soon as it is ready, and with which arguments.
         self._awaited: dict[str, LLMWorkerActivationArgs | None] = {}
         self._decided = asyncio.Event()
@@ -125,15 +112,14 @@ class PooledAssistant:
     async def join(self, runner: WorkerRunner, main: PipelineWorker) -> None:
         """Watch who has the floor; lines are added once it is known to which pools."""
         self._runner, self._main = runner, main
-        main.add_event_handler("on_pipeline_finished", self._on_finished)
-        await runner.bus.subscribe(self._floor)
+        await self._going_on.join(runner, main)
 
     async def begin(self, main: PipelineWorker) -> None:
         """Claim the pools, and wait until the first task was activated or will never be."""
         try:
             async with asyncio.timeout(self._start_timeout_s):
                 offers = await self._choose(None)
-                self._floor.watch(offers[0].all_tasks)
+                self._going_on.floor.watch(offers[0].all_tasks)
                 self._awaited[offers[0].exports[0]] = None
                 await self._add(offers)
                 await self._decided.wait()
@@ -190,7 +176,7 @@ class PooledAssistant:
 
     async def _add(self, offers: Iterable[Offer]) -> None:
         assert self._runner is not None
-        if self._finished:
+        if self._going_on.finished:
             return
         parts = [self._part(offer) for offer in offers]
         self._parts += parts
@@ -242,49 +228,35 @@ class PooledAssistant:
         logger.info(f"A line is gone ({error.code})")
         if part not in self._parts:
             return
+        if is_lost(part.line, error):
+            self._lost(part, why(error))
+            return
         if error.code != CloseCode.ENDED and not part.line.ending:
-            lost = may_reconnect(error.code) or error.code == CloseCode.SESSION_GONE
-            if lost:
-                self._lost(part, why(error))
-                return
             self.error = f"the line was lost: {why(error)}"
         self._decided.set()
         assert self._runner is not None
         await self._runner.end(reason="the line is gone")
 
-    def _on_finished(self, *_: object) -> None:
-        """Claim nothing more: the caller's conversation is over."""
-        self._finished = True
-        for replacing in self._replacing:
-            replacing.cancel()
-
     def _lost(self, part: Part, reason: str) -> None:
         """Claim the tasks of a part elsewhere, as its pool is gone."""
-        if part in self._parts and not self._finished:
+        if part in self._parts and not self._going_on.finished:
             self._parts.remove(part)
-            replacing = asyncio.create_task(self._replace(part, reason), name="replace-pool")
-            self._replacing.add(replacing)
-            replacing.add_done_callback(self._replacing.discard)
+            self._going_on.replace(self._replace(part, reason))
 
     async def _replace(self, part: Part, reason: str) -> None:
         tasks, dialler = part.offer.tasks, part.line.dialler
         logger.warning(f"The pool with {', '.join(tasks)} is lost: {reason}")
-        self._replaced += 1
         gone = dialler.pool if isinstance(dialler, ChannelDialler) else ""
-        assert self._runner is not None
-        for task in tasks:
-            for message in self._floor.ended_for(task):
-                await self._runner.bus.send(message)
         try:
-            if self._replaced > MAX_REPLACED:
+            if not await self._going_on.break_off(tasks):
                 raise NobodyServesError(f"the pools of {self._assistant!r} keep breaking down")
             offers = await self._choose(tasks, without=gone)
         except NobodyServesError as error:
             await self._give_up(f"the line was lost: {reason}; {error}")
             return
-        if self._floor.holder in tasks:
-            told: list[Any] = [{"role": "developer", "content": BROKE_OFF}]
-            self._awaited[self._floor.holder] = LLMWorkerActivationArgs(messages=told)
+        holder = self._going_on.floor.holder
+        if holder in tasks:
+            self._awaited[holder] = self._going_on.first_words()
         await self._add(offers)
 
     async def _give_up(self, error: str) -> None:
