@@ -27,8 +27,19 @@ from proxy.pulse import Patience
 # A caller has to learn within seconds that a pool has died.
 PATIENCE = Patience(heartbeat_s=1.0)
 
-# How long to wait for pools that together have every task.
+# How long to wait for pools that together have every task, while nobody is kept from talking.
 OFFER_TIMEOUT_S = 10.0
+
+# A caller whose pool dies hears another, or that there is none, within this.
+TOLD_WITHIN_S = 5.0
+
+# Missing a pool that dies without a word takes up to 3.75 s of it: two heartbeats and a look at the
+# clock, the pause before dialling, and a second without its offer. Another that lives has an offer
+# up at any time, so one second is enough to see it.
+REPLACE_TIMEOUT_S = 1.0
+
+# A pool that says that it goes is missed at once; one that takes its place may be about to start.
+HAND_OVER_TIMEOUT_S = 4.0
 
 # Claims that nobody takes, one after the other, before the caller gives up.
 MAX_UNSERVED = 3
@@ -118,7 +129,7 @@ class PooledAssistant:
         """Claim the pools, and wait until the first task was activated or will never be."""
         try:
             async with asyncio.timeout(self._start_timeout_s):
-                offers = await self._choose(None)
+                offers = await self._choose(None, self._offer_timeout_s)
                 self._going_on.floor.watch(offers[0].all_tasks)
                 self._awaited[offers[0].exports[0]] = None
                 await self._add(offers)
@@ -130,11 +141,14 @@ class PooledAssistant:
                 f"{self._where}: {self._assistant} was not ready within {self._start_timeout_s:g} s"
             )
 
-    async def _choose(self, tasks: Collection[str] | None, without: str = "") -> list[Offer]:
+    async def _choose(
+        self, tasks: Collection[str] | None, timeout_s: float, *, without: str = ""
+    ) -> list[Offer]:
         """Wait for offers that together have some tasks.
 
         Args:
             tasks: The tasks; None for all that the assistant has.
+            timeout_s: How long to wait; no longer than `offer_timeout_s`.
             without: A pool that is gone, whatever it still offers.
 
         Raises:
@@ -143,7 +157,7 @@ class PooledAssistant:
         offers: list[Offer] = []
         away: BrokerDownError | None = None
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._offer_timeout_s):
+            async with asyncio.timeout(min(timeout_s, self._offer_timeout_s)):
                 while True:
                     try:
                         found = await self._claims.offers(self._assistant)
@@ -203,7 +217,7 @@ class PooledAssistant:
         async def on_connect_failed(_: object, error: ConnectError) -> None:
             self._unserved += isinstance(error, NotServedError)
             if self._unserved < MAX_UNSERVED:
-                self._lost(part, str(error))
+                self._lost(part, str(error), REPLACE_TIMEOUT_S)
             else:
                 await self._give_up(f"{self._where}: {error}")
 
@@ -229,7 +243,12 @@ class PooledAssistant:
         if part not in self._parts:
             return
         if is_lost(part.line, error):
-            self._lost(part, why(error))
+            going = error.code == CloseCode.GOING_AWAY
+            timeout_s = HAND_OVER_TIMEOUT_S if going else REPLACE_TIMEOUT_S
+            # One that was silent has been without an offer, too. If it has one again, it lives: it
+            # was only busy.
+            silent = error.code in (CloseCode.ABNORMAL, CloseCode.PEER_SILENT)
+            self._lost(part, why(error), timeout_s, without="" if silent else _pool_of(part))
             return
         if error.code != CloseCode.ENDED and not part.line.ending:
             self.error = f"the line was lost: {why(error)}"
@@ -237,20 +256,30 @@ class PooledAssistant:
         assert self._runner is not None
         await self._runner.end(reason="the line is gone")
 
-    def _lost(self, part: Part, reason: str) -> None:
-        """Claim the tasks of a part elsewhere, as its pool is gone."""
+    def _lost(self, part: Part, reason: str, timeout_s: float, *, without: str = "") -> None:
+        """Claim the tasks of a part elsewhere, as its pool is gone.
+
+        Args:
+            part: The part.
+            reason: Why it is gone.
+            timeout_s: How long to look for another pool, if the caller is kept from talking.
+            without: A pool that is not to be asked again, whatever it still offers.
+        """
         if part in self._parts and not self._going_on.finished:
             self._parts.remove(part)
-            self._going_on.replace(self._replace(part, reason))
+            self._going_on.replace(self._replace(part, reason, timeout_s, without))
 
-    async def _replace(self, part: Part, reason: str) -> None:
-        tasks, dialler = part.offer.tasks, part.line.dialler
+    async def _replace(self, part: Part, reason: str, timeout_s: float, without: str) -> None:
+        tasks = part.offer.tasks
         logger.warning(f"The pool with {', '.join(tasks)} is lost: {reason}")
-        gone = dialler.pool if isinstance(dialler, ChannelDialler) else ""
         try:
             if not await self._going_on.break_off(tasks):
                 raise NobodyServesError(f"the pools of {self._assistant!r} keep breaking down")
-            offers = await self._choose(tasks, without=gone)
+            holder = self._going_on.floor.holder
+            # The conversation goes on meanwhile with whoever has the floor elsewhere.
+            talks = bool(holder) and holder not in tasks
+            limit_s = self._offer_timeout_s if talks else timeout_s
+            offers = await self._choose(tasks, limit_s, without=without)
         except NobodyServesError as error:
             await self._give_up(f"the line was lost: {reason}; {error}")
             return
@@ -264,6 +293,12 @@ class PooledAssistant:
         self._decided.set()
         assert self._runner is not None
         await self._runner.cancel(reason="the assistant cannot be reached")
+
+
+def _pool_of(part: Part) -> str:
+    """Return the id of the pool that has a part; "" where none took the claim."""
+    dialler = part.line.dialler
+    return dialler.pool if isinstance(dialler, ChannelDialler) else ""
 
 
 def _others(offer: Offer) -> list[str]:
