@@ -6,7 +6,8 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 from agents import discover
 from app.bench.calls import TIMEOUT_S
@@ -32,6 +33,9 @@ class _Ears:
             self.word.set()
 
     def tool(self, name: str, arguments: object) -> None:
+        pass
+
+    def job(self, news: Mapping[str, Any]) -> None:
         pass
 
     def turn_over(self) -> None:
