@@ -1,6 +1,7 @@
 """The assistant's side as a caller sees it: behind a URL, or in this process."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from loguru import logger
@@ -13,6 +14,7 @@ from pipecat.workers.runner import WorkerRunner
 from agents import AgentsError, Recipe, SessionContext
 from app.addresses import shown_url
 from app.caller.directory import look_up
+from app.caller.line_news import LineNews, LinePhase
 from app.caller.main_task import MAIN_NAME
 from app.errors import AppError
 from app.failures import failure_of
@@ -21,12 +23,17 @@ from app.telemetry.tracing import current_traceparent
 from proxy import CloseCode, ConnectError, LinkClosedError, WebSocketProxyClientTask
 from proxy.close_codes import MEANINGS
 from proxy.codec.rules import HOME
+from proxy.dial import Dialler
 from proxy.handshake import TrunkOptions
 
 LINE_NAME = "line"
 
 # The handshake may take ten seconds, and our servers give an assistant twenty to be built.
 START_TIMEOUT_S = 35.0
+
+
+async def tell_nobody(news: LineNews) -> None:
+    """Do nothing with what becomes of a line."""
 
 
 class AssistantSide(Protocol):
@@ -68,7 +75,14 @@ class RemoteAssistant:
     """
 
     def __init__(
-        self, url: str, *, token: str | None, start_timeout_s: float = START_TIMEOUT_S
+        self,
+        url: str,
+        *,
+        token: str | None,
+        start_timeout_s: float = START_TIMEOUT_S,
+        dialler: Dialler | None = None,
+        speaks: bool | None = None,
+        on_news: Callable[[LineNews], Awaitable[None]] = tell_nobody,
     ) -> None:
         """Prepare; nothing is dialled yet.
 
@@ -76,15 +90,21 @@ class RemoteAssistant:
             url: The server's WebSocket URL.
             token: The bearer token, or None.
             start_timeout_s: How long the assistant may take to be ready.
+            dialler: Makes the connections, where it takes more than the URL and a token.
+            speaks: Whether the assistant sends sound; None to ask the server.
+            on_news: Called with what becomes of the line.
         """
         self.error: str | None = None
         self._url = url
         self._token = token
         self._start_timeout_s = start_timeout_s
+        self._speaks = speaks
+        self._on_news = on_news
         self._traceparent: str | None = None
         self._line = WebSocketProxyClientTask(
             LINE_NAME,
-            url=url,
+            url=url if dialler is None else None,
+            dialler=dialler,
             local_task_name=MAIN_NAME,
             headers={"Authorization": f"Bearer {token}"} if token else None,
             options=TrunkOptions(traceparent=lambda: self._traceparent),
@@ -99,6 +119,8 @@ class RemoteAssistant:
 
     async def speaks(self) -> bool:
         """Ask the server; one that does not tell, as Pipecat's own, hosts none that do."""
+        if self._speaks is not None:
+            return self._speaks
         entry = await look_up(self._url, self._token)
         return entry is not None and entry.speaks
 
@@ -112,13 +134,21 @@ class RemoteAssistant:
                 self._decided.set()
                 await main.activate_worker(line.remote[0])
 
+        async def on_resume_gap(*_: object) -> None:
+            await self._on_news(LineNews(LinePhase.GAP))
+
         self._line.add_event_handler("on_remote_ready", on_remote_ready)
+        self._line.add_event_handler("on_connected", self._on_up)
         self._line.add_event_handler("on_connect_failed", self._on_connect_failed)
+        self._line.add_event_handler("on_line_interrupted", self._on_interrupted)
+        self._line.add_event_handler("on_line_resumed", self._on_resumed)
+        self._line.add_event_handler("on_resume_gap", on_resume_gap)
         self._line.add_event_handler("on_disconnected", self._on_disconnected)
         await runner.add_workers(self._line)
 
     async def begin(self, main: PipelineWorker) -> None:
         """Dial, and wait until the assistant was activated or will never be."""
+        await self._on_news(LineNews(LinePhase.CONNECTING))
         await main.activate_worker(LINE_NAME)
         try:
             async with asyncio.timeout(self._start_timeout_s):
@@ -128,16 +158,28 @@ class RemoteAssistant:
                 f"{shown_url(self._url)} was reached, but its assistant was not ready within "
                 f"{self._start_timeout_s:g} s"
             )
+            await self._on_news(LineNews(LinePhase.ENDED, CloseCode.START_TIMED_OUT))
             await self._cancel("the assistant is not ready")
 
-    async def _on_connect_failed(self, _: WebSocketProxyClientTask, error: ConnectError) -> None:
+    async def _on_up(self, *_: object) -> None:
+        await self._on_news(LineNews(LinePhase.UP))
+
+    async def _on_interrupted(self, _: object, error: LinkClosedError) -> None:
+        await self._on_news(LineNews(LinePhase.INTERRUPTED, error.code))
+
+    async def _on_resumed(self, *_: object) -> None:
+        await self._on_news(LineNews(LinePhase.RESUMED))
+
+    async def _on_connect_failed(self, _: object, error: ConnectError) -> None:
         self.error = str(error)
+        await self._on_news(LineNews(LinePhase.ENDED, refusal=error))
         await self._cancel("the assistant cannot be reached")
 
-    async def _on_disconnected(self, _: WebSocketProxyClientTask, error: LinkClosedError) -> None:
+    async def _on_disconnected(self, _: object, error: LinkClosedError) -> None:
         if error.code != CloseCode.ENDED:
             self.error = f"the line was lost: {why(error)}"
         logger.info(f"The line is gone ({error.code}); the conversation ends")
+        await self._on_news(LineNews(LinePhase.ENDED, error.code))
         self._decided.set()
         assert self._runner is not None
         await self._runner.end(reason="the line is gone")

@@ -80,14 +80,10 @@ async def hold_conversation(
 async def _hold(transport: BaseTransport, arguments: RunnerArguments, options: BotOptions) -> None:
     runner = WorkerRunner(bus=DirectBus(), handle_sigint=arguments.handle_sigint)
     side = options.make_side()
+    parts = await parts_of(transport, side, options.roles, options.phrases)
     main = build_main_task(
         runner.bus,
-        Parts(
-            input=transport.input(),
-            stt=options.roles.stt(options.phrases),
-            tts=None if await side.speaks() else options.roles.tts(),
-            output=transport.output(),
-        ),
+        parts,
         stays=side.stays,
         idle_timeout_s=arguments.pipeline_idle_timeout_secs,
     )
@@ -107,6 +103,25 @@ async def _hold(transport: BaseTransport, arguments: RunnerArguments, options: B
     await run_conversation(runner, main)
     if side.error is not None:
         logger.error(f"The conversation could not be held: {side.error}")
+
+
+async def parts_of(
+    transport: BaseTransport, side: AssistantSide, roles: Roles, phrases: tuple[str, ...]
+) -> Parts:
+    """Return the parts of a caller that speaks over a transport.
+
+    Args:
+        transport: The transport, for one client.
+        side: Where the assistant is.
+        roles: Makes the recogniser and the voice.
+        phrases: What the recogniser should expect.
+    """
+    return Parts(
+        input=transport.input(),
+        stt=roles.stt(phrases),
+        tts=None if await side.speaks() else roles.tts(),
+        output=transport.output(),
+    )
 
 
 async def make_transport(arguments: RunnerArguments) -> BaseTransport:

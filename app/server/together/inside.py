@@ -13,6 +13,8 @@ from urllib.parse import unquote
 from fastapi import APIRouter, Depends, FastAPI, Query, WebSocket
 from uvicorn import Config
 
+from app.calls import peers as calls
+from app.calls.models import Said, Told
 from app.loopback import EmbeddedServer, started
 from app.processes.condition import ProcessState
 from app.server.admin import desk
@@ -57,6 +59,12 @@ async def end(order: desk.Order, state: State) -> desk.Count:
 async def count(state: State) -> desk.Count:
     """Count the sessions of this process."""
     return desk.Count(count=len(state.sessions))
+
+
+@router.post(f"{paths.CALLS}/{{call_id}}")
+async def tell_call(call_id: str, told: Told, state: State) -> Said:
+    """Hand an offer or candidates to a call of this process."""
+    return await calls.answer_peer(state, call_id, told)
 
 
 @router.get(paths.METRICS)
