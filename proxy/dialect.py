@@ -99,6 +99,12 @@ class LineStats:
         return self._sum(lambda tally: tally.messages)
 
     @property
+    def shown(self) -> int:
+        """Messages of those that were for the caller's screen."""
+        tally = self.tallies.get((Direction.OUT, Kind.SHOWN))
+        return 0 if tally is None else tally.messages
+
+    @property
     def size_bytes(self) -> Counter[Direction]:
         """Bytes of those messages, by direction."""
         return self._sum(lambda tally: tally.size_bytes)

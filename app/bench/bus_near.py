@@ -25,6 +25,9 @@ from proxy.handshake import TrunkOptions
 # Between two tries to find the far end.
 _LOOK_EVERY_S = 0.1
 
+# How long Pipecat's bus may take to be left. On a broker that was killed it may wait for ever.
+_LEAVE_S = 3.0
+
 # What texts begin with that may be lost, so that no other is taken for one.
 _SAID = "said "
 
@@ -118,21 +121,20 @@ class Pinger(BaseWorker):
 
 
 @contextlib.asynccontextmanager
-async def near_end(peer: Peer, url: str, channel: str, *, leave_s: float) -> AsyncIterator[Pinger]:
+async def near_end(peer: Peer, url: str, channel: str) -> AsyncIterator[Pinger]:
     """Join a bus on which the far end is; gives a task that has heard from it.
 
     Args:
         peer: Whose bus.
         url: The broker.
         channel: The channel, or what all names begin with.
-        leave_s: How long Pipecat's bus may take to be left.
     """
     pinger = Pinger()
     async with contextlib.AsyncExitStack() as stack:
         if peer is Peer.OURS:
             await stack.enter_async_context(_our_end(pinger, url, channel))
         else:
-            await stack.enter_async_context(_stock_end(pinger, url, channel, leave_s))
+            await stack.enter_async_context(_stock_end(pinger, url, channel))
         await pinger.find()
         yield pinger
 
@@ -157,7 +159,7 @@ async def _our_end(pinger: Pinger, url: str, channel: str) -> AsyncIterator[None
 
 
 @contextlib.asynccontextmanager
-async def _stock_end(pinger: Pinger, url: str, channel: str, leave_s: float) -> AsyncIterator[None]:
+async def _stock_end(pinger: Pinger, url: str, channel: str) -> AsyncIterator[None]:
     async with stock_bus(url, channel) as bus:
         runner = WorkerRunner(bus=bus, handle_sigint=False)
         await runner.add_workers(pinger)
@@ -166,9 +168,8 @@ async def _stock_end(pinger: Pinger, url: str, channel: str, leave_s: float) -> 
             await asyncio.sleep(0)
             yield
         finally:
-            # On a broker that was killed it may wait for ever, or fail.
-            with contextlib.suppress(Exception):
-                async with asyncio.timeout(leave_s):
+            with contextlib.suppress(Exception):  # on a broker that was killed it may fail, too
+                async with asyncio.timeout(_LEAVE_S):
                     await runner.cancel()
                     await running
             running.cancel()

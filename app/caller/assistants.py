@@ -12,6 +12,7 @@ from pipecat.workers.base_worker import BaseWorker
 from pipecat.workers.runner import WorkerRunner
 
 from agents import AgentsError, Recipe, SessionContext
+from agents.display import CallerDisplay
 from app.addresses import shown_url
 from app.caller.directory import look_up
 from app.caller.line_news import LineNews, LinePhase
@@ -20,9 +21,9 @@ from app.errors import AppError
 from app.failures import failure_of
 from app.services import Roles
 from app.telemetry.tracing import current_traceparent
-from proxy import CloseCode, ConnectError, LinkClosedError, WebSocketProxyClientTask
+from proxy import CloseCode, ConnectError, DirectBus, LinkClosedError, WebSocketProxyClientTask
 from proxy.close_codes import MEANINGS
-from proxy.codec.rules import HOME
+from proxy.codec.rules import HOME, SHOWN
 from proxy.dial import Dialler
 from proxy.handshake import TrunkOptions
 
@@ -80,6 +81,7 @@ class RemoteAssistant:
         *,
         token: str | None,
         start_timeout_s: float = START_TIMEOUT_S,
+        has_screen: bool = False,
         dialler: Dialler | None = None,
         speaks: bool | None = None,
         on_news: Callable[[LineNews], Awaitable[None]] = tell_nobody,
@@ -90,6 +92,7 @@ class RemoteAssistant:
             url: The server's WebSocket URL.
             token: The bearer token, or None.
             start_timeout_s: How long the assistant may take to be ready.
+            has_screen: Whether the caller wants what is for a screen: who talks, and the jobs.
             dialler: Makes the connections, where it takes more than the URL and a token.
             speaks: Whether the assistant sends sound; None to ask the server.
             on_news: Called with what becomes of the line.
@@ -107,7 +110,10 @@ class RemoteAssistant:
             dialler=dialler,
             local_task_name=MAIN_NAME,
             headers={"Authorization": f"Bearer {token}"} if token else None,
-            options=TrunkOptions(traceparent=lambda: self._traceparent),
+            options=TrunkOptions(
+                traceparent=lambda: self._traceparent,
+                allowed_frames=tuple(SHOWN) if has_screen else (),
+            ),
         )
         self._runner: WorkerRunner | None = None
         # The assistant is ready, or will never be.
@@ -208,14 +214,16 @@ class LocalAssistant:
         error: Always None; an assistant here cannot be out of reach.
     """
 
-    def __init__(self, recipe: Recipe, roles: Roles) -> None:
+    def __init__(self, recipe: Recipe, roles: Roles, *, has_screen: bool = False) -> None:
         """Prepare.
 
         Args:
             recipe: The assistant.
             roles: Makes its services.
+            has_screen: See `RemoteAssistant`.
         """
         self.error: str | None = None
+        self._has_screen = has_screen
         self._recipe = recipe
         self._roles = roles
         self._runner: WorkerRunner | None = None
@@ -240,7 +248,16 @@ class LocalAssistant:
             principal="local",
             services=self._roles.for_assistant(self._recipe),
         )
-        await runner.add_workers(*await self._build(context))
+        tasks = await self._build(context)
+        if self._has_screen and isinstance(runner.bus, DirectBus):
+            runner.bus.display = CallerDisplay(
+                runner.bus,
+                tasks=tuple(task.name for task in tasks),
+                speakers=self._recipe.exports,
+                viewer=lambda: MAIN_NAME,
+                shows_jobs=self._recipe.shows_jobs,
+            )
+        await runner.add_workers(*tasks)
 
     async def _build(self, context: SessionContext) -> list[BaseWorker]:
         try:

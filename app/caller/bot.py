@@ -16,7 +16,8 @@ from pipecat.transports.base_transport import BaseTransport, TransportParams
 from pipecat.workers.runner import WorkerRunner
 
 from app.caller.assistants import AssistantSide
-from app.caller.main_task import Parts, build_main_task, run_conversation
+from app.caller.main_task import build_main_task, run_conversation
+from app.caller.parts import parts_of
 from app.errors import MissingExtraError
 from app.services import Roles
 from app.telemetry.tracing import traced_call
@@ -103,25 +104,6 @@ async def _hold(transport: BaseTransport, arguments: RunnerArguments, options: B
     await run_conversation(runner, main)
     if side.error is not None:
         logger.error(f"The conversation could not be held: {side.error}")
-
-
-async def parts_of(
-    transport: BaseTransport, side: AssistantSide, roles: Roles, phrases: tuple[str, ...]
-) -> Parts:
-    """Return the parts of a caller that speaks over a transport.
-
-    Args:
-        transport: The transport, for one client.
-        side: Where the assistant is.
-        roles: Makes the recogniser and the voice.
-        phrases: What the recogniser should expect.
-    """
-    return Parts(
-        input=transport.input(),
-        stt=roles.stt(phrases),
-        tts=None if await side.speaks() else roles.tts(),
-        output=transport.output(),
-    )
 
 
 async def make_transport(arguments: RunnerArguments) -> BaseTransport:

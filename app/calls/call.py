@@ -9,9 +9,9 @@ from pipecat.transports.base_transport import BaseTransport
 from pipecat.workers.runner import WorkerRunner
 
 from app.caller.assistants import AssistantSide
-from app.caller.bot import parts_of
 from app.caller.line_news import LineNews, LinePhase
 from app.caller.main_task import MainTask, build_main_task, run_conversation
+from app.caller.parts import parts_of
 from app.calls.endings import FAILED, NO_PAGE, PAGE_GONE, SERVICE, Ending, ending_of
 from app.calls.page_protocol import REPORTED, LastWord, PageProtocol, line_message
 from app.failures import failure_of
@@ -130,7 +130,7 @@ class HostedCall:
     async def _build(
         self, runner: WorkerRunner, transport: BaseTransport, side: AssistantSide
     ) -> MainTask:
-        protocol, last_word = PageProtocol(), LastWord()
+        protocol, last_word = PageProtocol(lambda: self.end(PAGE_GONE)), LastWord()
         self._protocol, self._last_word = protocol, last_word
         last_word.ending = self.ending
         parts = await parts_of(transport, side, self.roles, self.phrases)

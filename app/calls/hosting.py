@@ -130,7 +130,7 @@ def _side(
     if elsewhere is not None:
         token = settings.token.get_secret_value() if settings.token else None
         url = address_of_assistant(elsewhere, recipe.name)
-        return RemoteAssistant(url, token=token, on_news=on_news)
+        return RemoteAssistant(url, token=token, has_screen=True, on_news=on_news)
     url = address_of_assistant(state.address, recipe.name)
     dialler = TicketDialler(
         url,
@@ -139,4 +139,11 @@ def _side(
         state.door.identity.tickets,
         max_message_bytes=settings.max_message_bytes,
     )
-    return RemoteAssistant(url, token=None, dialler=dialler, speaks=recipe.speaks, on_news=on_news)
+    return RemoteAssistant(
+        url,
+        token=None,
+        has_screen=True,
+        dialler=dialler,
+        speaks=recipe.speaks,
+        on_news=on_news,
+    )

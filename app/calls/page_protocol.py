@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 from loguru import logger
@@ -25,7 +26,8 @@ from app.server.token_bucket import TokenBucket
 
 # What a page may ask of its call. RTVI has more, which is for pages that a program trusts: files by
 # their URL, results of tools, sound past the microphone.
-ALLOWED = frozenset({"client-ready", "disconnect-bot", "send-text"})
+HANGS_UP = "disconnect-bot"
+ALLOWED = frozenset({"client-ready", "send-text", HANGS_UP})
 
 # A person types a sentence in a second at best, and pastes a page of text now and then.
 MESSAGE_BURST = 20
@@ -64,9 +66,14 @@ def line_message(phase: LinePhase, ending: Ending | None = None, code: int | Non
 class PageProtocol(RTVIProcessor):
     """Pipecat's side of RTVI, for pages that nobody has to trust."""
 
-    def __init__(self) -> None:
-        """Start with nothing heard."""
+    def __init__(self, hang_up: Callable[[], None]) -> None:
+        """Start with nothing heard.
+
+        Args:
+            hang_up: Called when the page says that it does.
+        """
         super().__init__()
+        self._hang_up = hang_up
         self._bucket = TokenBucket(MESSAGE_BURST, MESSAGE_RATE_HZ, asyncio.get_running_loop().time)
         self._dropped = 0
 
@@ -81,6 +88,10 @@ class PageProtocol(RTVIProcessor):
             self._dropped += 1
             if self._dropped == 1:
                 logger.warning("The page says what pages may not, or too much; that is dropped")
+            return
+        if isinstance(frame, InputTransportMessageFrame) and frame.message["type"] == HANGS_UP:
+            # Pipecat would end the pipeline, and the line would not say who wanted that.
+            self._hang_up()
             return
         if isinstance(frame, ErrorFrame):
             frame = dataclasses.replace(frame, error=SERVICE_FAILED)

@@ -75,9 +75,14 @@ class PageConnection(SmallWebRTCConnection):
             logger.info(f"An offer could not be read ({type(error).__name__})")
             raise TurnedAwayError(BAD_OFFER) from None
         answer = self.get_answer()
-        if answer is None:
+        if answer is None or not self._has_sound_and_words():
             raise TurnedAwayError(BAD_OFFER)
         return str(answer["sdp"])
+
+    def _has_sound_and_words(self) -> bool:
+        """Tell whether the offer has what a call takes: sound first, and a channel for data."""
+        kinds = [transceiver.kind for transceiver in self.pc.getTransceivers()]
+        return kinds[:1] == ["audio"] and self.pc.sctp is not None
 
     async def add_candidates(self, candidates: Sequence[Candidate]) -> None:
         """Learn where else the page can be reached.

@@ -16,6 +16,7 @@ from pipecat.workers.base_worker import BaseWorker
 from pipecat.workers.runner import WorkerRunner
 
 from agents import GATEWAY, Recipe, SessionContext
+from agents.display import CallerDisplay
 from app.server.building import Builder
 from app.server.caller import Caller
 from app.server.isolation import contained
@@ -155,12 +156,13 @@ class Session:
         return tuple(task.name for task in self._tasks if task.active)
 
     def idle_s(self, now: float) -> float:
-        """Tell how long nothing has crossed, as far as those who asked could see.
+        """Tell how long nothing was said across the line, as far as those who asked could see.
 
         Args:
             now: The time in seconds, as `started_at`.
         """
-        crossed = self.stats.messages.total()
+        # What is shown of itself, as of a sensor, is nothing that anybody said.
+        crossed = self.stats.messages.total() - self.stats.shown
         if crossed != self._crossed:
             self._crossed, self._active_at = crossed, now
         return now - self._active_at
@@ -202,6 +204,7 @@ class Session:
         line.add_event_handler("on_line_interrupted", self._on_interrupted)
         line.add_event_handler("on_line_resumed", self._on_resumed)
         self.record.follow(runner.bus, line, tasks)
+        bus.display = self._display(bus, line, tasks)
         running = asyncio.create_task(self._hold(runner, line, tasks), name=runner.name)
         watching = asyncio.create_task(self._watch(runner, tasks, deadline))
         try:
@@ -307,7 +310,19 @@ class Session:
                 cancelled_code=CloseCode.ASSISTANT_FAILED,
                 family=self.family,
                 tap=self.record,
+                shown=self.caller.has_screen,
             ),
+        )
+
+    def _display(
+        self, bus: SessionBus, line: WebSocketProxyServerTask, tasks: list[BaseWorker]
+    ) -> CallerDisplay:
+        return CallerDisplay(
+            bus,
+            tasks=tuple(task.name for task in tasks),
+            speakers=tuple(name for name in self.recipe.exports if name not in self.family),
+            viewer=lambda: line.viewer,
+            shows_jobs=self.recipe.shows_jobs,
         )
 
     async def _watch(self, runner: WorkerRunner, tasks: list[BaseWorker], deadline: float) -> None:
@@ -356,6 +371,8 @@ class Session:
             logger.error(f"The session's runner failed: {type(running.exception()).__name__}")
         await line.close(self._code)
         self.record.leave()
+        if isinstance(runner.bus, SessionBus):
+            runner.bus.display = None
         self._line = None
         self._tasks = ()
         if running.done():

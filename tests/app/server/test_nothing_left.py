@@ -36,29 +36,36 @@ LONG_S = 60.0
 
 
 class Server:
-    """A server whose model is the emulator, so that it can fail, and one that waits for nobody.
+    """A server whose model is the emulator, so that it can fail, and two that do not wait.
 
-    What a slow machine could keep from being in time happens at the first one, which has time.
+    One does not wait for assistants that start, one not for callers who are away. What a slow
+    machine could keep from being in time happens at the first one, which has time.
     """
 
     def __init__(
         self,
         patient: tuple[str, SessionServer],
-        impatient: tuple[str, SessionServer],
+        hurried: tuple[str, SessionServer],
+        forgetful: tuple[str, SessionServer],
         model: OpenAIEmulator,
     ) -> None:
         self.url, self.server = patient
-        self.impatient_url, self.impatient = impatient
+        self.hurried_url, self.hurried = hurried
+        self.forgetful_url, self.forgetful = forgetful
         self.model = model
+
+    @property
+    def all(self) -> tuple[SessionServer, ...]:
+        return (self.server, self.hurried, self.forgetful)
 
     def opened(self, assistant: str) -> "connect":
         return connect(f"{self.url}/ws/{assistant}")
 
     def opened_in_a_hurry(self, assistant: str) -> "connect":
-        return connect(f"{self.impatient_url}/ws/{assistant}")
+        return connect(f"{self.hurried_url}/ws/{assistant}")
 
     async def emptied(self) -> None:
-        for server in (self.server, self.impatient):
+        for server in self.all:
             await within(server.sessions.wait_empty(), LONG_S)
 
 
@@ -72,12 +79,13 @@ def settings(model_url: str, **further: float) -> Settings:
 async def server(assistants: Assistants) -> AsyncIterator[Server]:
     model = OpenAIEmulator(clumsy_script)
     async with serve_on_loopback(model.app) as url:
-        hurry = {"start_timeout_s": 0.5, "resume_window_s": 0.2, "heartbeat_s": 1.0}
+        forgets = {"start_timeout_s": LONG_S, "resume_window_s": 0.2, "heartbeat_s": 1.0}
         async with (
             running_server(settings(url, start_timeout_s=LONG_S), assistants) as patient,
-            running_server(settings(url, **hurry), assistants) as impatient,
+            running_server(settings(url, start_timeout_s=0.5), assistants) as hurried,
+            running_server(settings(url, **forgets), assistants) as forgetful,
         ):
-            yield Server(patient, impatient, model)
+            yield Server(patient, hurried, forgetful, model)
         model.release()
 
 
@@ -113,13 +121,13 @@ async def caller_returns(server: Server) -> None:
 
 async def caller_never_returns(server: Server) -> None:
     async with (
-        Relay.to(f"{server.impatient_url}/ws/parrot").running() as relay,
+        Relay.to(f"{server.forgetful_url}/ws/parrot").running() as relay,
         calling(relay.url) as caller,
     ):
         relay.refusing = True
         relay.cut()
         assert (await within(caller.gone.get())).code == CloseCode.ABNORMAL
-        await within(server.impatient.sessions.wait_empty())
+        await within(server.forgetful.sessions.wait_empty(), LONG_S)
 
 
 async def no_hello(server: Server) -> None:
@@ -344,6 +352,6 @@ async def test_a_thousand_sessions_leave_nothing(server: Server, unlogged: None)
     last = await settled(server, before)
     assert last.objects - first.objects < FEW_OBJECTS
     assert last.resident_bytes - first.resident_bytes < FEW_BYTES
-    for one in (server.server, server.impatient):
+    for one in server.all:
         assert not len(one.sessions)
         assert one.state.slots.taken == 0

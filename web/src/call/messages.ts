@@ -19,6 +19,8 @@ export type News =
       name: string | null;
       state: JobState;
       text: string;
+      /** Whether the text goes behind what is there, or takes its place. */
+      piece: boolean;
     };
 
 const JOB_STATES: readonly string[] = [
@@ -87,5 +89,6 @@ function jobOf(fields: Fields): News | null {
     ...{ kind: "job", id, task, asker, state },
     name: textOf(fields["name"]) || null,
     text: textOf(fields["text"]),
+    piece: fields["piece"] === true,
   };
 }

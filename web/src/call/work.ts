@@ -36,7 +36,7 @@ export function toolStopped(state: CallState, data: unknown): CallState {
   return tool === undefined ? state : replaced(state, { ...tool, state: outcome });
 }
 
-/** Take note of a job: jobs that are asked while others of the same task run stand beside them. */
+/** Take note of a job. Jobs that were asked together have one id, and stand side by side. */
 export function jobTold(state: CallState, news: Extract<News, { kind: "job" }>): CallState {
   const { id, task, name, text } = news;
   const known = lastWhere(
@@ -47,7 +47,7 @@ export function jobTold(state: CallState, news: Extract<News, { kind: "job" }>):
   if (known !== undefined) {
     const jobs = known.jobs.map((job) =>
       job.id === id && job.task === task
-        ? { ...job, state: news.state, text: text || job.text }
+        ? { ...job, state: news.state, text: news.piece ? job.text + text : text || job.text }
         : job,
     );
     return replaced(state, { ...known, jobs });
@@ -55,10 +55,7 @@ export function jobTold(state: CallState, news: Extract<News, { kind: "job" }>):
   const job: Job = { id, task, name, state: news.state, text };
   const beside = lastWhere(
     state,
-    (entry): entry is Work =>
-      entry.kind === "work" &&
-      entry.asker === news.asker &&
-      entry.jobs.some((other) => other.id === id || !isOver(other)),
+    (entry): entry is Work => entry.kind === "work" && entry.jobs.some((other) => other.id === id),
   );
   return beside === undefined
     ? added(closed(state), { kind: "work", asker: news.asker, jobs: [job] })

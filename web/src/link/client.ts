@@ -1,6 +1,15 @@
-import { LogLevel, PipecatClient, type RTVIMessage, type Transport } from "@pipecat-ai/client-js";
+import {
+  logger,
+  LogLevel,
+  PipecatClient,
+  type RTVIMessage,
+  type Transport,
+} from "@pipecat-ai/client-js";
 
 import type { Message } from "../call/messages";
+
+// The libraries log addresses, which have tickets in them, and what is said.
+logger.setLevel(LogLevel.NONE);
 
 /** Pipecat's client, which also hands on every message as it came. */
 export class Client extends PipecatClient {
@@ -37,7 +46,6 @@ export function clientOf(transport: Transport, microphone: boolean, handlers: Ha
       onError: () => undefined,
     },
   });
-  client.setLogLevel(LogLevel.NONE);
   client.onMessage = handlers.onMessage;
   return client;
 }

@@ -1,14 +1,19 @@
+import type { Transport } from "@pipecat-ai/client-js";
 import { SmallWebRTCTransport } from "@pipecat-ai/small-webrtc-transport";
 import { WebSocketTransport } from "@pipecat-ai/websocket-transport";
 
 import type { Mode } from "../call/state";
 import type { Media } from "../media/media";
 import { clientOf, type Client, type Handlers } from "./client";
-import { refusalOf, type Server, type Services } from "./server";
+import { refusalOf, type RefusedError, type Server, type Services } from "./server";
 
 /** WebRTC finds a way within a second or two, or hardly ever. */
 const WEBRTC_TIMEOUT_MS = 8_000;
-const SOCKET_TIMEOUT_MS = 15_000;
+/** From then on: the first call of a server loads its recogniser and its voice. */
+const READY_TIMEOUT_MS = 45_000;
+
+/** Refusals after which a socket may still do: an offer that is not understood, and no WebRTC. */
+const ONLY_WEBRTC = [422, 501];
 
 /** What is said last is still on its way through the loudspeaker's buffer. */
 const LAST_WORDS_MS = 700;
@@ -21,6 +26,9 @@ export interface Wanted {
 /** The connection of one call: WebRTC where that works, a socket where not, and to type. */
 export class Link {
   private client: Client | null = null;
+  /** What messages may come from; another transport may have been tried before it. */
+  private current: Transport | null = null;
+  private isOpen = false;
   private left = false;
 
   constructor(
@@ -37,13 +45,20 @@ export class Link {
         return;
       } catch (error) {
         const refused = await refusalIn(error);
-        if (refused !== null || this.left) {
+        if (this.left || (refused !== null && !ONLY_WEBRTC.includes(refused.status))) {
           throw refused ?? error;
         }
         await this.drop();
       }
     }
     await this.overSocket(wanted);
+  }
+
+  private opened(): void {
+    if (this.left) {
+      throw new Error("hung up meanwhile");
+    }
+    this.isOpen = true;
   }
 
   private async overWebRtc(assistant: string, services: Services): Promise<void> {
@@ -60,7 +75,8 @@ export class Link {
         requestData: { assistant },
       },
     });
-    await within(connecting, WEBRTC_TIMEOUT_MS);
+    await within(connecting, WEBRTC_TIMEOUT_MS, () => client.connected);
+    this.opened();
   }
 
   private async overSocket({ assistant, mode }: Wanted): Promise<void> {
@@ -69,7 +85,8 @@ export class Link {
     await this.media.openPieces();
     const handlers = this.handlersOf(transport);
     const client = this.use(clientOf(transport, mode === "voice", handlers));
-    await within(client.connect(), SOCKET_TIMEOUT_MS);
+    await within(client.connect(), READY_TIMEOUT_MS);
+    this.opened();
   }
 
   private use(client: Client): Client {
@@ -78,8 +95,8 @@ export class Link {
   }
 
   /** Handlers that hear nothing more once another transport has taken over. */
-  private handlersOf(transport: unknown): Handlers {
-    const current = () => !this.left && this.client !== null && transport === this.current;
+  private handlersOf(transport: Transport): Handlers {
+    const current = () => !this.left && transport === this.current;
     this.current = transport;
     return {
       onMessage: (message) => {
@@ -93,14 +110,12 @@ export class Link {
         }
       },
       onLost: () => {
-        if (current() && this.client?.state !== "connecting") {
+        if (current() && this.isOpen) {
           this.handlers.onLost();
         }
       },
     };
   }
-
-  private current: unknown = null;
 
   /** Say something in writing. */
   async type(text: string): Promise<void> {
@@ -128,11 +143,23 @@ export class Link {
   }
 }
 
-async function within<T>(work: Promise<T>, limit_ms: number): Promise<T> {
+/** Wait for a time, and once more if somebody says that it is worth it. */
+async function within<T>(
+  work: Promise<T>,
+  limit_ms: number,
+  goesOn: () => boolean = () => false,
+): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
+    const giveUp = () => {
       reject(new Error("the server does not answer"));
+    };
+    timer = setTimeout(() => {
+      if (goesOn()) {
+        timer = setTimeout(giveUp, READY_TIMEOUT_MS);
+      } else {
+        giveUp();
+      }
     }, limit_ms);
   });
   try {
@@ -143,7 +170,7 @@ async function within<T>(work: Promise<T>, limit_ms: number): Promise<T> {
 }
 
 /** Find what the server refused an offer with; null if it is not that. */
-async function refusalIn(error: unknown): Promise<Error | null> {
+async function refusalIn(error: unknown): Promise<RefusedError | null> {
   const cause = error instanceof Error ? error.cause : error;
   return cause instanceof Response ? refusalOf(cause) : null;
 }

@@ -50,8 +50,9 @@ export class Server {
     return this.token !== "";
   }
 
+  /** What every request has; what kind of body it has is for whoever adds one. */
   headers(): Headers {
-    const headers = new Headers({ "Content-Type": "application/json" });
+    const headers = new Headers();
     if (this.token) {
       headers.set("Authorization", `Bearer ${this.token}`);
     }
@@ -68,12 +69,17 @@ export class Server {
 
   /** Ask for the address of a socket, which can be used once. */
   async socket(assistant: string): Promise<string> {
-    const body = JSON.stringify({ assistant });
-    return textOf(fieldsOf(await this.ask("/v1/calls/tickets", { method: "POST", body }))["url"]);
+    const invitation = await this.ask("/v1/calls/tickets", { assistant });
+    return textOf(fieldsOf(invitation)["url"]);
   }
 
-  private async ask(path: string, options: RequestInit = {}): Promise<unknown> {
-    const answer = await fetch(path, { ...options, headers: this.headers() });
+  private async ask(path: string, body?: unknown): Promise<unknown> {
+    const headers = this.headers();
+    if (body !== undefined) {
+      headers.set("Content-Type", "application/json");
+    }
+    const options = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
+    const answer = await fetch(path, { ...options, headers });
     if (!answer.ok) {
       throw await refusalOf(answer);
     }
