@@ -10,6 +10,11 @@ export interface Sample {
 export class ExpositionError extends Error {}
 
 const NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*/;
+const SPECIAL = new Map([
+  ["+Inf", Infinity],
+  ["-Inf", -Infinity],
+  ["NaN", NaN],
+]);
 const LABEL = /^\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*"((?:[^"\\]|\\.)*)"\s*,?/;
 
 /**
@@ -46,7 +51,7 @@ function sampleOf(line: string): Sample {
 }
 
 function numberOf(name: string, text: string): number {
-  const special = { "+Inf": Infinity, "-Inf": -Infinity, NaN: NaN }[text];
+  const special = SPECIAL.get(text);
   if (special !== undefined) return special;
   const value = text === "" ? NaN : Number(text);
   if (Number.isNaN(value)) throw new ExpositionError(`${name} has no number`);

@@ -23,7 +23,7 @@ export interface Point {
 }
 
 /** What the charts are called. */
-export type Line = "sessions" | "refused" | "lag" | "answer" | "received" | "sent";
+export type Line = "sessions" | "waiting" | "refused" | "lag" | "answer" | "received" | "sent";
 
 /** What crosses all lines in a second; null before there are two looks. */
 export interface Flow {
@@ -60,11 +60,11 @@ export class MetricsWatch {
   readonly #lines: Record<Line, Recent<number | null>> = lines();
 
   /**
-   * Look at the metrics again.
+   * Look at the metrics again; how many callers wait is not among them.
    *
    * Throws an ExpositionError for what is not Prometheus's text.
    */
-  look(at: number, text: string): Figures {
+  look(at: number, text: string, waiting: number): Figures {
     const samples = parse(text);
     const increments = this.#counters.look(samples);
     this.#lag.add(at, increments);
@@ -73,6 +73,7 @@ export class MetricsWatch {
     const refused = sum(grownBy(increments, "trunkline_admissions_refused_total", "reason"));
     this.#refusals.add(at, refused);
     const figures = this.#read(samples);
+    this.#lines.waiting.add(at, waiting);
     this.#draw(at, figures, refused);
     return { ...figures, lines: this.#drawn() };
   }
@@ -133,6 +134,7 @@ function lines(): Record<Line, Recent<number | null>> {
   const line = () => new Recent<number | null>(HISTORY_MS);
   return {
     sessions: line(),
+    waiting: line(),
     refused: line(),
     lag: line(),
     answer: line(),

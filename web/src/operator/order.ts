@@ -51,11 +51,15 @@ const READ: Record<Column, (row: Row) => string | number> = {
 /** Words are asked for from A, numbers from the largest. */
 const WORDS: readonly Column[] = ["id", "state", "assistant", "principal", "task"];
 
-/** How many messages of a session did not cross. */
+/** What was never to cross is no loss; see docs/telemetry.md. */
+const NO_LOSS = new Set(["home", "local"]);
+
+/** How many messages of a session were lost or refused. */
 export function dropsOf(info: SessionInfo): number {
   return [info.received.drops, info.sent.drops]
-    .flatMap((drops) => Object.values(drops))
-    .reduce((sum, count) => sum + count, 0);
+    .flatMap((drops) => Object.entries(drops))
+    .filter(([reason]) => !NO_LOSS.has(reason))
+    .reduce((sum, [, count]) => sum + count, 0);
 }
 
 /** Sort rows; those that are alike stay in the order of the server. */

@@ -151,7 +151,7 @@ export class Watch {
       seenAt: Date.now(),
       page,
       rows: this.#rows(at, page),
-      figures: metrics.kind === "ok" ? this.#figures(at, metrics.value) : null,
+      figures: metrics.kind === "ok" ? this.#figures(at, metrics.value, page.waiting) : null,
       readiness: valueOf(readiness),
       endings: valueOf(endings),
       info: valueOf(info),
@@ -166,9 +166,9 @@ export class Watch {
     }));
   }
 
-  #figures(at: number, text: string): Figures | null {
+  #figures(at: number, text: string, waiting: number): Figures | null {
     try {
-      return this.#metrics.look(at, text);
+      return this.#metrics.look(at, text, waiting);
     } catch {
       return null; // the page says that they cannot be read
     }

@@ -98,7 +98,7 @@ function Processes({ view }: { view: View }) {
     <ul class="processes" aria-label="Processes">
       {processes.map(([place, state]) => (
         <li key={place} class={state}>
-          <span class="dot" /> {place} <span class="how">{state}</span>
+          <span class="dot" /> process {place} {state}
         </li>
       ))}
     </ul>

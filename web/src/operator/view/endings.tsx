@@ -18,12 +18,10 @@ export function EndingsPanel({ endings }: { endings: Endings | null }) {
   return (
     <section class="sheet endings" aria-labelledby="endings-title">
       <header class="sheet-head">
-        <h2 id="endings-title">Sessions that ended</h2>
-        {endings !== null && hour !== null && (
-          <p class="quiet">
-            {whole(hour.total)} in {covered(endings)}
-          </p>
-        )}
+        <h2 id="endings-title">
+          {hour === null ? "Sessions" : counted(hour.total, "session")} ended
+        </h2>
+        {endings !== null && hour !== null && <p class="quiet">{covered(endings)}</p>}
       </header>
       {hour === null ? (
         <p class="empty">Why sessions ended could not be read.</p>
@@ -41,11 +39,9 @@ export function EndingsPanel({ endings }: { endings: Endings | null }) {
 function covered({ covers_s, silent_processes }: Endings): string {
   const time =
     covers_s >= MINUTES * 60 - 1
-      ? "the last hour"
-      : `the last hour, which is known for ${span(covers_s)}: since the youngest process started`;
-  return silent_processes === 0
-    ? time
-    : `${time}; without ${silent_processes === 1 ? "the process that does" : "those that do"} not answer`;
+      ? "in the last hour"
+      : `in the last hour; complete for ${span(covers_s)}, as long as every process has been there`;
+  return silent_processes === 0 ? time : `${time}; silent processes are missing`;
 }
 
 function Chart({ hour }: { hour: Hour }) {
@@ -117,6 +113,7 @@ function Reasons({ hour }: { hour: Hour }) {
           <th scope="col">Reason</th>
           <th scope="col">How it is to be read</th>
           <th scope="col">Sessions</th>
+          <td />
         </tr>
       </thead>
       <tbody>
@@ -126,8 +123,8 @@ function Reasons({ hour }: { hour: Hour }) {
             <td>
               <span class={`key ${verdict}`}>{SAID[verdict]}</span>
             </td>
-            <td class="number">
-              {whole(count)}
+            <td class="number">{whole(count)}</td>
+            <td class="share" aria-hidden="true">
               <svg viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">
                 <rect class={verdict} width={(count / most) * 100} height="6" />
               </svg>

@@ -24,7 +24,9 @@ export function Figures({ view, page }: { view: View; page: SessionPage }) {
         value={whole(page.waiting)}
         note={waitingNote(info?.max_waiting_callers ?? null)}
         warn={page.waiting > 0}
-      />
+      >
+        <Spark least={5} lines={[{ kind: "waiting", points: figures?.lines.waiting ?? [] }]} />
+      </Tile>
       {figures !== null && (
         <>
           <RefusedTile figures={figures} />
@@ -65,13 +67,10 @@ function SessionsTile({ figures }: { figures: Read | null }) {
       value={whole(sessions)}
       of={limit === null ? undefined : whole(limit)}
       note={
-        <span class="states">
-          {STATES.map((state) => (
-            <span key={state} class={byState[state] === 0 ? "none" : ""}>
-              {whole(byState[state])} {state}
-            </span>
-          ))}
-        </span>
+        <Parts
+          parts={STATES.map((state) => [state, byState[state]] as const)}
+          nothing="nobody is talking"
+        />
       }
       warn={full}
     >
@@ -87,19 +86,11 @@ function RefusedTile({ figures }: { figures: Read }) {
       title="Refused"
       value={whole(recent)}
       note={
-        sinceStart.length === 0 ? (
-          "nobody since the server started"
-        ) : (
-          <>
-            since the start:{" "}
-            {sinceStart.map(([reason, count], place) => (
-              <span key={reason} class="reason">
-                {place > 0 && " · "}
-                {reason} {whole(count)}
-              </span>
-            ))}
-          </>
-        )
+        <Parts
+          before="since the start:"
+          parts={sinceStart}
+          nothing="nobody since the server started"
+        />
       }
       of="5 min"
       ofWord="in"
@@ -107,6 +98,30 @@ function RefusedTile({ figures }: { figures: Read }) {
     >
       <Spark least={2} lines={[{ kind: "refused", points: figures.lines.refused }]} />
     </Tile>
+  );
+}
+
+/** Counts with their names, those that there are. */
+function Parts({
+  before,
+  parts,
+  nothing,
+}: {
+  before?: string;
+  parts: readonly (readonly [string, number])[];
+  nothing: string;
+}) {
+  const there = parts.filter(([, count]) => count > 0);
+  if (there.length === 0) return <>{nothing}</>;
+  return (
+    <span class="parts">
+      {before !== undefined && <span>{before}</span>}
+      {there.map(([name, count]) => (
+        <span key={name}>
+          {whole(count)} {name}
+        </span>
+      ))}
+    </span>
   );
 }
 

@@ -55,7 +55,7 @@ function Names({ row: { info }, open, toggle, choose }: Shown) {
           {info.id.slice(0, 8)}
         </button>
       </th>
-      <td role="cell" data-label="State">
+      <td role="cell" data-label="State" class="state-cell">
         <State info={info} />
       </td>
       <td role="cell" data-label="Assistant" class="name">
@@ -73,7 +73,7 @@ function Names({ row: { info }, open, toggle, choose }: Shown) {
           {info.principal}
         </button>
       </td>
-      <td role="cell" data-label="Active task" class="name">
+      <td role="cell" data-label="Active task" class="name task">
         {info.active_tasks.length === 0 ? "–" : info.active_tasks.join(", ")}
       </td>
     </>
@@ -148,6 +148,7 @@ function State({ info }: { info: SessionInfo }) {
 function More({ info }: { info: SessionInfo }) {
   const facts: [string, string][] = [
     ["Whole id", info.id],
+    ["Active tasks", info.active_tasks.join(", ") || "none"],
     ["Quiet for", duration(info.idle_s)],
     ["In", `${whole(info.received.messages)} messages, ${bytes(info.received.size_bytes)}`],
     ["Out", `${whole(info.sent.messages)} messages, ${bytes(info.sent.size_bytes)}`],

@@ -128,9 +128,10 @@ function Head({
 /** Where there is no room for a head, as on a phone. */
 function SortChoice({ order, setOrder }: { order: Order; setOrder: (order: Order) => void }) {
   return (
-    <label class="sort-choice">
-      <span>Sort by</span>
+    <p class="field sort-choice">
+      <label for="sort-by">Sort by</label>
       <select
+        id="sort-by"
         value={order.column}
         onChange={(event) => {
           const column = event.currentTarget.value as Column;
@@ -143,7 +144,7 @@ function SortChoice({ order, setOrder }: { order: Order; setOrder: (order: Order
           </option>
         ))}
       </select>
-    </label>
+    </p>
   );
 }
 

@@ -112,9 +112,10 @@ function Choice({
   // What is chosen stays there, even where nothing is known of it any more.
   const options = value === "" || all.includes(value) ? all : [...all, value];
   return (
-    <label>
-      <span>{name}</span>
+    <p class="field">
+      <label for={`filter-${name}`}>{name}</label>
       <select
+        id={`filter-${name}`}
         value={value}
         onChange={(event) => {
           choose(event.currentTarget.value);
@@ -127,7 +128,7 @@ function Choice({
           </option>
         ))}
       </select>
-    </label>
+    </p>
   );
 }
 
@@ -156,9 +157,10 @@ function PrincipalField({
   }, [typed]);
   const known = [...new Set(page.sessions.map(({ principal }) => principal))].sort();
   return (
-    <label>
-      <span>Principal</span>
+    <p class="field">
+      <label for="filter-principal">Principal</label>
       <input
+        id="filter-principal"
         type="search"
         list="principals"
         placeholder="all"
@@ -175,6 +177,6 @@ function PrincipalField({
           <option key={principal} value={principal} />
         ))}
       </datalist>
-    </label>
+    </p>
   );
 }
