@@ -83,3 +83,12 @@ test("messages that make no sense change nothing", () => {
   }
   expect(scene.state).toEqual(before);
 });
+
+test("an answer goes on in its place after the line was away", () => {
+  const scene = new Scene().up().output(1, "First.").line("interrupted").line("resumed");
+  expect(words(scene.output(2, "Second."))).toEqual([
+    "assistant: First. Second.",
+    "notice",
+    "notice",
+  ]);
+});

@@ -60,7 +60,8 @@ export function said(state: CallState, segment: Segment): CallState {
     const segments = holder.segments.map((old) => (old.id === segment.id ? segment : old));
     return replaced(state, { ...holder, segments });
   }
-  const open = state.entries.at(-1);
+  // What is said of the line does not interrupt whoever speaks.
+  const open = state.entries.findLast((entry) => entry.kind !== "notice");
   if (open !== undefined && isOpen(open) && open.task === state.active) {
     return replaced(state, { ...open, segments: [...open.segments, segment] });
   }

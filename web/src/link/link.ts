@@ -18,6 +18,9 @@ const ONLY_WEBRTC = [422, 501];
 /** What is said last is still on its way through the loudspeaker's buffer. */
 const LAST_WORDS_MS = 700;
 
+/** A socket's last messages are read a moment after it has closed: among them, why. */
+const UNREAD_MS = 250;
+
 export interface Wanted {
   readonly assistant: string;
   readonly mode: Mode;
@@ -111,7 +114,11 @@ export class Link {
       },
       onLost: () => {
         if (current() && this.isOpen) {
-          this.handlers.onLost();
+          setTimeout(() => {
+            if (current()) {
+              this.handlers.onLost();
+            }
+          }, UNREAD_MS);
         }
       },
     };
