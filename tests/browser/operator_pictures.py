@@ -23,7 +23,9 @@ from tests.agents.talking import talking
 from tests.app.cli.programs import ended, read_until, start
 from tests.app.server.identity.asking import bearer
 from tests.app.telemetry.desk import FOUND, GREETING
-from tests.browser.operating import DESKTOP, PHONE, Operator, Scheme, browsing, operator
+from tests.browser.chromium import chromium
+from tests.browser.operating import Operator, operating
+from tests.browser.visit import PHONE, Scheme
 from tests.proxy.relay import Relay
 from tests.tools import ROOT
 
@@ -39,8 +41,8 @@ CALLERS = {
 # Long enough for lines to be drawn.
 TALK_S = 75.0
 
-View = tuple[str, tuple[int, int], Scheme]
-VIEWS: tuple[View, ...] = (
+DESKTOP = {"width": 1440, "height": 900}
+VIEWS: tuple[tuple[str, dict[str, int], Scheme], ...] = (
     ("desktop-light", DESKTOP, "light"),
     ("desktop-dark", DESKTOP, "dark"),
     ("phone-light", PHONE, "light"),
@@ -98,7 +100,8 @@ async def serving(home: Path) -> AsyncIterator[tuple[str, dict[str, str]]]:
         line = await read_until(server.stderr, "listens on")
         reading = asyncio.create_task(drained(server.stderr))
         yield line.split("listens on ")[1].strip().removesuffix("/ws"), tokens
-        server.terminate()
+        with contextlib.suppress(ProcessLookupError):  # one that was drained has ended
+            server.terminate()
         await server.wait()
         reading.cancel()
 
@@ -142,7 +145,7 @@ class Camera:
                 await prepare(shown)
             path = self._folder / f"operator-{state}-{name}.png"
             # A question darkens what is in the window, and nothing beneath it.
-            whole = not await shown.page.get_by_role("dialog").count()
+            whole = not await shown.question.count()
             await shown.page.screenshot(path=path, full_page=whole)
             sys.stdout.write(f"{path}\n")
 
@@ -153,7 +156,9 @@ async def every_state(browser: Browser, folder: Path, home: Path) -> None:
         serve = await stack.enter_async_context(contextlib.AsyncExitStack())
         url, tokens = await serve.enter_async_context(serving(home))
         operators = {
-            name: await stack.enter_async_context(operator(browser, url, size=size, scheme=scheme))
+            name: await stack.enter_async_context(
+                operating(browser, url, viewport=size, color_scheme=scheme)
+            )
             for name, size, scheme in VIEWS
         }
         camera = Camera(folder, operators)
@@ -178,7 +183,7 @@ async def every_state(browser: Browser, folder: Path, home: Path) -> None:
 
 async def entered(one: Operator, words: str) -> None:
     await one.enter(ADMIN)
-    await one.is_heard_of(words)
+    await one.sees(words)
 
 
 async def refused(one: Operator, token: str) -> None:
@@ -192,7 +197,7 @@ async def details(one: Operator) -> None:
 
 async def cancelled(one: Operator) -> None:
     await one.page.keyboard.press("Escape")
-    await one.page.get_by_role("dialog").wait_for(state="hidden")
+    await one.question.wait_for(state="hidden")
 
 
 async def filtered(one: Operator) -> None:
@@ -208,9 +213,9 @@ async def ask_to_drain(one: Operator) -> None:
 
 
 async def seen(one: Operator, words: str) -> None:
-    if await one.page.get_by_role("dialog").count():
+    if await one.question.count():
         await cancelled(one)
-    await one.is_heard_of(words)
+    await one.sees(words)
 
 
 async def documented(browser: Browser, home: Path) -> None:
@@ -219,9 +224,9 @@ async def documented(browser: Browser, home: Path) -> None:
         url, tokens = await stack.enter_async_context(serving(home))
         await stack.enter_async_context(calling(url, tokens))
         shown = {
-            "operator": await stack.enter_async_context(operator(browser, url)),
+            "operator": await stack.enter_async_context(operating(browser, url, viewport=DESKTOP)),
             "operator-phone": await stack.enter_async_context(
-                operator(browser, url, size=PHONE, scheme="dark")
+                operating(browser, url, viewport=PHONE, color_scheme="dark")
             ),
         }
         for one in shown.values():
@@ -235,7 +240,7 @@ async def main() -> None:
     """Take them."""
     configure_logs("CRITICAL")
     with tempfile.TemporaryDirectory(prefix="tl-") as name:
-        async with browsing() as browser:
+        async with chromium(Path(name) / "no microphone") as browser:
             if len(sys.argv) > 1:
                 await every_state(browser, Path(sys.argv[1]), Path(name))
             else:

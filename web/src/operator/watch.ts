@@ -12,7 +12,7 @@ export const PAGE_SIZE = 100;
 
 /** Where the page stands. */
 export type Phase =
-  | { name: "asking"; problem: Problem | null }
+  | { name: "asking"; problem: Problem }
   | { name: "live" }
   | { name: "gone"; since: number; problem: Problem | null };
 

@@ -1,4 +1,4 @@
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 
 import type { SessionPage } from "../api";
 import type { Question } from "../questions";
@@ -11,6 +11,9 @@ import { Notices } from "./notices";
 import { Ask } from "./question";
 import { Sessions } from "./sessions";
 import { Toolbar } from "./toolbar";
+
+/** Long enough to be read; what came of it is in the table by then. */
+const SAID_MS = 12_000;
 
 /** Everything that an administrator sees. */
 export function Desk({
@@ -26,7 +29,7 @@ export function Desk({
 }) {
   const [question, setQuestion] = useState<Question | null>(null);
   const [order, setOrder] = useState(OLDEST_FIRST);
-  const [said, setSaid] = useState("");
+  const [said, setSaid] = useFading();
   const gone = view.phase.name === "gone";
   return (
     <div class={gone ? "operator stale" : "operator"}>
@@ -66,4 +69,18 @@ export function Desk({
       )}
     </div>
   );
+}
+
+/** Words that are taken away after a while. */
+function useFading(): [string, (words: string) => void] {
+  const [words, setWords] = useState("");
+  useEffect(() => {
+    const timer = setTimeout(() => {
+      setWords("");
+    }, SAID_MS);
+    return () => {
+      clearTimeout(timer);
+    };
+  }, [words]);
+  return [words, setWords];
 }

@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import { useRef } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 
 import { Mark } from "../../view/icons";
 import type { Problem } from "../api";
@@ -9,17 +9,17 @@ import { refusal } from "../words";
 /** Asks for an administrator's token. */
 export function Door({
   problem,
-  given,
   enter,
 }: {
+  /** Why the last one was no good; null if there was none. */
   problem: Problem | null;
-  given: boolean;
   enter: (token: string) => void;
 }) {
   const field = useRef<HTMLInputElement>(null);
-  // Who has shown nothing yet has done nothing wrong.
-  const wrong = given && problem !== null ? refusal(problem) : null;
-  const open = !given && problem?.code === "not_admin";
+  useEffect(() => {
+    field.current?.focus();
+  }, []);
+  const wrong = problem === null ? null : refusal(problem);
   return (
     <Outside>
       <form
@@ -33,9 +33,8 @@ export function Door({
       >
         <h1>Operator</h1>
         <p>
-          {open
-            ? "Callers of this server need no token, but its administration does."
-            : "Sessions are seen and ended with an administrator’s token."}
+          Sessions are seen and ended with an administrator’s token, also on a server whose callers
+          need none.
         </p>
         <label for="token">Administrator’s token</label>
         <input

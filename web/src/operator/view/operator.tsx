@@ -15,11 +15,14 @@ export function Operator() {
   const [attempt, setAttempt] = useState(0);
 
   useEffect(() => {
+    // Nothing is asked without a token: the server would count it as somebody whom it refused.
+    if (token === "") return;
     const watching = new Watch(token, setView);
     setWatch(watching);
     watching.start();
     return () => {
       watching.stop();
+      setView(null);
     };
   }, [token, attempt]);
 
@@ -33,9 +36,10 @@ export function Operator() {
     setToken(given);
     setAttempt(attempt + 1);
   };
+  if (token === "") return <Door problem={null} enter={enter} />;
   if (view === null || watch === null) return <Waiting problem={null} />;
   if (view.phase.name === "asking") {
-    return <Door problem={view.phase.problem} given={token !== ""} enter={enter} />;
+    return <Door problem={view.phase.problem} enter={enter} />;
   }
   if (view.page === null) {
     return <Waiting problem={view.phase.name === "gone" ? view.phase : null} />;

@@ -16,10 +16,20 @@ const COLUMNS: readonly { column: Column; title: string; number: boolean; said?:
   { column: "principal", title: "Principal", number: false },
   { column: "task", title: "Active task", number: false },
   { column: "age", title: "Age", number: true },
-  { column: "messages_in", title: "In msg/s", number: true, said: "Messages in a second" },
-  { column: "bytes_in", title: "In B/s", number: true, said: "Bytes in a second" },
-  { column: "messages_out", title: "Out msg/s", number: true, said: "Messages out a second" },
-  { column: "bytes_out", title: "Out B/s", number: true, said: "Bytes out a second" },
+  {
+    column: "messages_in",
+    title: "In msg/s",
+    number: true,
+    said: "messages a second from the caller",
+  },
+  { column: "bytes_in", title: "In B/s", number: true, said: "bytes a second from the caller" },
+  {
+    column: "messages_out",
+    title: "Out msg/s",
+    number: true,
+    said: "messages a second to the caller",
+  },
+  { column: "bytes_out", title: "Out B/s", number: true, said: "bytes a second to the caller" },
   { column: "resumes", title: "Resumes", number: true },
   { column: "drops", title: "Drops", number: true },
 ];
@@ -111,12 +121,12 @@ function Head({
     >
       <button
         type="button"
-        aria-label={said}
         onClick={() => {
           setOrder(pressed(order, column));
         }}
       >
         {title}
+        {said !== undefined && <span class="unseen">, {said}</span>}
         <span class="arrow" aria-hidden="true">
           {here ? (order.descending ? "↓" : "↑") : ""}
         </span>
@@ -138,9 +148,9 @@ function SortChoice({ order, setOrder }: { order: Order; setOrder: (order: Order
           setOrder(pressed({ column: "id", descending: false }, column));
         }}
       >
-        {COLUMNS.map(({ column, title, said }) => (
+        {COLUMNS.map(({ column, title }) => (
           <option key={column} value={column}>
-            {said ?? title}
+            {title}
           </option>
         ))}
       </select>
