@@ -6,7 +6,7 @@ clients, which its own observer passes on. Where nobody looks, no frame is made,
 but the jobs at work, of which there are none.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,9 +29,8 @@ from pipecat.workers.base_worker import BaseWorker
 
 from agents.jobs.asking import TIMED_OUT, TOO_LATE
 from agents.jobs.serving import FAILED, NO_HANDLER, NOT_NOW
-from proxy import CALLER_SUFFIX, DirectBus
-from proxy.bus.direct import BusOverflowError
-from proxy.jobs import LINE_LOST, UNREACHABLE, UNSENDABLE
+from agents.recipe import Recipe
+from proxy import CALLER_SUFFIX, JOB_FAILURES, DirectBus, LineError
 
 # The key by which a screen knows our kinds of news from a recipe's own.
 KIND = "trunkline"
@@ -46,9 +45,7 @@ MAX_JOBS = 256
 _WORDS = ("text", "answer")
 
 # Why a job failed, where it is we who say so. A recipe's own reason may hold anything.
-_REASONS = frozenset(
-    {FAILED, LINE_LOST, NOT_NOW, NO_HANDLER, TIMED_OUT, TOO_LATE, UNREACHABLE, UNSENDABLE}
-)
+_REASONS = JOB_FAILURES | {FAILED, NOT_NOW, NO_HANDLER, TIMED_OUT, TOO_LATE}
 
 
 def show(task: BaseWorker, data: Any) -> None:
@@ -86,26 +83,27 @@ class CallerDisplay:
     def __init__(
         self,
         bus: DirectBus,
-        *,
-        tasks: Collection[str],
-        speakers: Sequence[str],
+        recipe: Recipe,
+        tasks: Iterable[BaseWorker],
         viewer: Callable[[], str | None],
-        shows_jobs: bool = True,
+        *,
+        family: Collection[str] = (),
     ) -> None:
         """Look at nothing yet: the bus is to be given this as its `display`.
 
         Args:
             bus: The bus.
-            tasks: The names of the assistant's tasks on it; what others do is not shown.
-            speakers: Those of them that may talk to the caller, by its line's filter.
+            recipe: The assistant.
+            tasks: Its tasks on this bus; what others do is not shown.
             viewer: Gives the name of the caller's task, or None while nobody looks.
-            shows_jobs: Whether jobs are shown.
+            family: Tasks that may not talk to the caller although they are exported; see
+                `proxy.Filter`.
         """
         self._bus = bus
-        self._names = tasks
-        self._speakers = speakers
+        self._names = tuple(task.name for task in tasks)
+        self._speakers = tuple(name for name in recipe.exports if name not in family)
         self._viewer = viewer
-        self._shows_jobs = shows_jobs
+        self._shows_jobs = recipe.shows_jobs
         self._jobs: dict[tuple[str, str], _Asked] | None = None
 
     def show(self, data: Any, *, task: str) -> None:
@@ -121,7 +119,7 @@ class CallerDisplay:
         )
         try:
             self._bus.hand(news)
-        except BusOverflowError:
+        except LineError:
             return  # the caller is so far behind that it has other worries
 
     def noticed(self, message: BusMessage) -> None:

@@ -105,6 +105,11 @@ class LineStats:
         return 0 if tally is None else tally.messages
 
     @property
+    def crossings(self) -> int:
+        """Messages that crossed, both ways together; asked of every session every second."""
+        return sum(tally.messages for tally in self.tallies.values())
+
+    @property
     def size_bytes(self) -> Counter[Direction]:
         """Bytes of those messages, by direction."""
         return self._sum(lambda tally: tally.size_bytes)

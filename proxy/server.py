@@ -156,9 +156,8 @@ class WebSocketProxyServerTask(LineTask):
         """Names of the tasks that the caller may address."""
         return self._exported
 
-    @property
     def viewer(self) -> str | None:
-        """The caller's task, as it is called here, if it has a screen; None if nobody looks."""
+        """Name the caller's task, as it is called here, if it has a screen and is there."""
         filter_ = self._filter
         looks = filter_.remote and filter_.hears and filter_.home.isdisjoint(SHOWN)
         return filter_.remote[0] if looks and not self._gone.is_set() else None

@@ -250,13 +250,8 @@ class LocalAssistant:
         )
         tasks = await self._build(context)
         if self._has_screen and isinstance(runner.bus, DirectBus):
-            runner.bus.display = CallerDisplay(
-                runner.bus,
-                tasks=tuple(task.name for task in tasks),
-                speakers=self._recipe.exports,
-                viewer=lambda: MAIN_NAME,
-                shows_jobs=self._recipe.shows_jobs,
-            )
+            bus = runner.bus
+            bus.display = CallerDisplay(bus, self._recipe, tasks, lambda: MAIN_NAME)
         await runner.add_workers(*tasks)
 
     async def _build(self, context: SessionContext) -> list[BaseWorker]:
@@ -271,11 +266,14 @@ class LocalAssistant:
             raise AppError(f"{what}: {failure_of(error)}") from error
 
     async def begin(self, main: PipelineWorker) -> None:
-        """Activate the first task as soon as it is ready."""
+        """Activate the first task as soon as it is ready, and the caller is there to hear it."""
         assert self._runner is not None
-        first = self._recipe.exports[0]
+        registry, first = self._runner.registry, self._recipe.exports[0]
 
         async def on_ready(_: WorkerReadyData) -> None:
             await main.activate_worker(first)
 
-        await self._runner.registry.watch(first, on_ready)
+        async def on_main_ready(_: WorkerReadyData) -> None:
+            await registry.watch(first, on_ready)
+
+        await registry.watch(main.name, on_main_ready)

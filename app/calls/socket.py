@@ -4,7 +4,13 @@ import asyncio
 
 from fastapi import WebSocket
 from loguru import logger
-from pipecat.frames.frames import Frame, InputAudioRawFrame, InputTransportMessageFrame
+from pipecat.frames.frames import (
+    CancelFrame,
+    EndFrame,
+    Frame,
+    InputAudioRawFrame,
+    InputTransportMessageFrame,
+)
 from pipecat.serializers.protobuf import ProtobufFrameSerializer
 from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams, FastAPIWebsocketTransport
 
@@ -70,6 +76,16 @@ class PageSerializer(ProtobufFrameSerializer):
         if self._dropped == 1:
             logger.warning("The page sends what a call does not take; that is dropped")
         return None
+
+    async def serialize(self, frame: Frame) -> str | bytes | None:
+        """Write a frame; None for the end, which is told otherwise.
+
+        Args:
+            frame: What the transport sends.
+        """
+        if isinstance(frame, EndFrame | CancelFrame):
+            return None
+        return await super().serialize(frame)
 
     def _is_sound(self, frame: Frame | None) -> bool:
         return (

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from loguru import logger
 
-from app.calls.endings import GOING_AWAY, Ending
+from app.calls.endings import GOING_AWAY, CallEnd, Ending
 from app.calls.models import Candidate
 from app.server.admission.slots import RETRY_S
 from app.server.refusal import Refusal, TurnedAwayError
@@ -95,7 +95,10 @@ class CallTable:
         """
         self.max_calls = max_calls
         self.started: Counter[str] = Counter(dict.fromkeys(TRANSPORTS, 0))
-        self.ended: Counter[tuple[str, str]] = Counter()
+        # An alert asks for these before they happen.
+        self.ended: Counter[tuple[str, str]] = Counter(
+            {(transport, end.value): 0 for transport in TRANSPORTS for end in CallEnd}
+        )
         self.warming: asyncio.Task[None] | None = None
         self._draining = False
         self._places: set[Place] = set()
@@ -106,6 +109,12 @@ class CallTable:
     def __len__(self) -> int:
         """Count the calls, with those that are about to begin."""
         return len(self._places)
+
+    def now(self) -> Counter[str]:
+        """Count the calls by transport."""
+        counts = Counter(dict.fromkeys(TRANSPORTS, 0))
+        counts.update(place.transport for place in self._places)
+        return counts
 
     def __iter__(self) -> Iterator[Call]:
         """Iterate over a snapshot of the calls that have begun."""

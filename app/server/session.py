@@ -22,6 +22,7 @@ from app.server.caller import Caller
 from app.server.isolation import contained
 from app.server.limits import SessionLimits
 from app.server.release import release
+from app.server.spare_room import give_back_room
 from app.server.states import LEGAL_MOVES, SessionState
 from app.server.turns import SessionBus, Turns
 from app.services import Roles
@@ -29,6 +30,7 @@ from app.telemetry import Metrics, SessionRecord
 from proxy import CloseCode, LineStats, ServerLineOptions, WebSocketProxyServerTask
 from proxy.arrival import Arrival
 from proxy.errors import LinkClosedError
+from proxy.gate import Gate
 from proxy.outbox import OutboxLimits
 
 # A pipeline that is told to end or cancel does so within a second, unless a service in it hangs on
@@ -81,7 +83,7 @@ class Session:
     _crossed: int = field(default=0, init=False)
     _active_at: float = field(default_factory=time.monotonic, init=False)
     _leaving: CloseCode | None = field(default=None, init=False)
-    _over: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _over: Gate = field(default_factory=Gate, init=False)
     _code: CloseCode = field(default=CloseCode.ENDED, init=False)
 
     @cached_property
@@ -162,7 +164,7 @@ class Session:
             now: The time in seconds, as `started_at`.
         """
         # What is shown of itself, as of a sensor, is nothing that anybody said.
-        crossed = self.stats.messages.total() - self.stats.shown
+        crossed = self.stats.crossings - self.stats.shown
         if crossed != self._crossed:
             self._crossed, self._active_at = crossed, now
         return now - self._active_at
@@ -204,7 +206,7 @@ class Session:
         line.add_event_handler("on_line_interrupted", self._on_interrupted)
         line.add_event_handler("on_line_resumed", self._on_resumed)
         self.record.follow(runner.bus, line, tasks)
-        bus.display = self._display(bus, line, tasks)
+        bus.display = CallerDisplay(bus, self.recipe, tasks, line.viewer, family=self.family)
         running = asyncio.create_task(self._hold(runner, line, tasks), name=runner.name)
         watching = asyncio.create_task(self._watch(runner, tasks, deadline))
         try:
@@ -314,17 +316,6 @@ class Session:
             ),
         )
 
-    def _display(
-        self, bus: SessionBus, line: WebSocketProxyServerTask, tasks: list[BaseWorker]
-    ) -> CallerDisplay:
-        return CallerDisplay(
-            bus,
-            tasks=tuple(task.name for task in tasks),
-            speakers=tuple(name for name in self.recipe.exports if name not in self.family),
-            viewer=lambda: line.viewer,
-            shows_jobs=self.recipe.shows_jobs,
-        )
-
     async def _watch(self, runner: WorkerRunner, tasks: list[BaseWorker], deadline: float) -> None:
         """End the session when the assistant does not start in time, or stops."""
         try:
@@ -333,6 +324,7 @@ class Session:
         except TimeoutError:
             self._late()
             return
+        give_back_room(runner)
         self._move(SessionState.DETACHED if self._line_waits() else SessionState.READY)
         exported = [task for task in tasks if task.name in self.recipe.exports]
         stopped = [asyncio.create_task(task.wait()) for task in exported]

@@ -87,6 +87,7 @@ class ServerState:
                 draining=lambda: self.sessions.draining,
                 refusals=self.refusals,
                 resumes=self.sessions.resumes,
+                calls=self.calls,
             )
         )
 

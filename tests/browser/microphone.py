@@ -7,7 +7,7 @@ from app.caller.main_task import AUDIO_IN_HZ
 from app.caller.recording import Recording
 
 # A detector needs a moment of quiet before a voice.
-LEAD_S = 0.5
+LEAD_S = 1.0
 
 
 class Microphone:

@@ -9,7 +9,7 @@ from playwright.async_api import Browser, Page, Response, expect
 from agents import Assistants
 from tests.app.server.identity.asking import Asking, asking
 from tests.browser.conftest import http_of
-from tests.browser.visit import PHONE, Scheme, Visit, visiting
+from tests.browser.visit import PHONE, WAIT_MS, Scheme, Visit, visiting
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("deaf")]
 
@@ -62,7 +62,7 @@ async def test_assistants_are_chosen_and_called_with_the_keyboard_alone(visit: V
     for key in ("Tab", "ArrowDown", "Tab", "Tab", "Enter"):
         await keys.press(key)
     await expect(visit.page.get_by_role("heading", level=1)).to_have_text("A call with Code")
-    await expect(visit.writing).to_be_enabled(timeout=90_000)
+    await expect(visit.writing).to_be_enabled(timeout=WAIT_MS)
     await visit.page.get_by_role("button", name="End", exact=True).press("Enter")
     await visit.sees_the_end("You hung up.")
     await keys.press("Tab")
@@ -76,7 +76,7 @@ async def test_a_call_can_be_used_by_everybody_from_beginning_to_end(visit: Visi
     await visit.type_instead()
     await visit.page.get_by_text("Connecting to Sensor").wait_for()
     await assert_usable(visit)
-    await expect(visit.writing).to_be_enabled(timeout=90_000)
+    await expect(visit.writing).to_be_enabled(timeout=WAIT_MS)
     await visit.write("what is the temperature")
     await visit.sees("and the target is 21.0")
     await visit.page.get_by_role("img", name="The temperature is").wait_for()
@@ -94,7 +94,7 @@ async def test_a_phone_is_wide_enough(browser: Browser, server: Asking) -> None:
         assert await _overhang(visit.page) == 0
         await visit.call("debate")
         await visit.write("debate whether cats are better than dogs")
-        await visit.page.locator(".job.completed").nth(2).wait_for(timeout=90_000)
+        await visit.page.locator(".job.completed").nth(2).wait_for(timeout=WAIT_MS)
         assert await _overhang(visit.page) == 0
         await expect(visit.page.get_by_role("button", name="End", exact=True)).to_be_in_viewport()
         await assert_usable(visit)

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 AXE = ROOT / "web/node_modules/axe-core/axe.min.js"
 
 # A machine with much else to do takes its time, above all to load a recogniser.
-WAIT_MS = 90_000
+WAIT_MS = 120_000
 
 Scheme = Literal["light", "dark"]
 

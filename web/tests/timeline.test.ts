@@ -47,6 +47,11 @@ test("an answer that is interrupted says what was not spoken", () => {
   expect(words(scene)).toEqual(["assistant: A long answer.", "assistant: Yes?"]);
 });
 
+test("whoever types cuts off the assistant", () => {
+  const scene = new Scene().up().output(1, "A long answer.", "A long answer.").type("stop");
+  expect((scene.state.entries[0] as Said).segments[0]).toMatchObject({ spoken: 0, cut: true });
+});
+
 test("whoever takes over speaks under a name of its own", () => {
   const scene = new Scene().up().news({ trunkline: "active", task: "greeter" });
   scene.output(1, "I will connect you.").news({ trunkline: "active", task: "greeter" });

@@ -41,3 +41,8 @@ async def server(assistants: Assistants) -> AsyncIterator[Asking]:
 def pages(request: pytest.FixtureRequest) -> Pages:
     """Both ways in which a page calls."""
     return {"websocket": socket_page, "webrtc": webrtc_page}[request.param]
+
+
+def ends(server: Asking) -> list[str]:
+    """Return how the calls of a server ended."""
+    return [end for _, end in server.server.state.calls.ended.elements()]

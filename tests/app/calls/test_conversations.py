@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
+from typing import Any
 
 import pytest
 
 from app.demo import recordings
-from tests.app.calls.conftest import Pages
+from tests.app.calls.conftest import Pages, ends
 from tests.app.calls.pages import SocketPage, WebRTCPage, socket_page, webrtc_page
 from tests.app.server.identity.asking import Asking
 from tests.proxy.conversation import within
@@ -55,8 +56,7 @@ async def test_a_goodbye_is_heard_before_the_page_is_told_and_closed(
         await within(page.closed.wait(), LONG_S)
         assert page.lines == ["connecting", "up", "ended"]
     await within(server.server.state.calls.wait_empty(), LONG_S)
-    ((_, end),) = server.server.state.calls.ended
-    assert end == "assistant"
+    assert ends(server) == ["assistant"]
 
 
 @pytest.mark.usefixtures("deaf")
@@ -69,6 +69,21 @@ async def test_tools_and_handovers_show(server: Asking) -> None:
         assert call["data"]["function_name"] == "transfer_to_support"
         assert "arguments" in call["data"]
         assert "result" not in (await page.until_type("llm-function-call-stopped"))["data"]
+        active = {"trunkline": "active", "task": "support"}
+        await page.until(lambda message: shown(message) == active)
+
+
+@pytest.mark.usefixtures("deaf")
+async def test_what_a_sensor_reads_shows(server: Asking, pages: Pages) -> None:
+    async with pages(server.client, "sensor") as page:
+        await page.ready()
+        found = await page.until(lambda message: shown(message).get("trunkline") == "reading")
+        assert found["data"]["task"] == "controller"
+
+
+def shown(message: dict[str, Any]) -> dict[str, Any]:
+    data = message.get("data")
+    return data if message["type"] == "server-message" and isinstance(data, dict) else {}
 
 
 @pytest.mark.usefixtures("deaf")
@@ -84,7 +99,7 @@ async def test_a_page_hangs_up_by_a_message_or_by_leaving(server: Asking, pages:
         await page.ready()
         await page.until_line("up")
     await within(calls.wait_empty(), LONG_S)
-    assert [end for (_, end), count in calls.ended.items() for _ in range(count)] == ["page"] * 2
+    assert ends(server) == ["page", "page"]
     assert len(server.server.sessions) == 0
 
 

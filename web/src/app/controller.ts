@@ -170,7 +170,8 @@ export class Controller {
         media.devices("audiooutput"),
       ]);
       const microphone = media.microphone.device;
-      this.set({ devices: { ...this.model.devices, microphones, speakers, microphone } });
+      const speaker = this.model.devices.speaker || (speakers[0]?.deviceId ?? "");
+      this.set({ devices: { microphones, speakers, microphone, speaker } });
     }
   }
 

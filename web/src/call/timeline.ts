@@ -45,9 +45,9 @@ export function heard(state: CallState, text: string, final: boolean): CallState
     : state;
 }
 
-/** Take note of what the caller has typed. */
+/** Take note of what the caller has typed, which cuts off whoever speaks. */
 export function typed(state: CallState, text: string): CallState {
-  return added(closed(state), { kind: "heard", text, typed: true, partial: false });
+  return added(cutOff(state), { kind: "heard", text, typed: true, partial: false });
 }
 
 /** Take note of a piece of what the assistant says, new or further spoken. */

@@ -10,7 +10,7 @@ import { refusalOf, type RefusedError, type Server, type Services } from "./serv
 /** WebRTC finds a way within a second or two, or hardly ever. */
 const WEBRTC_TIMEOUT_MS = 8_000;
 /** From then on: the first call of a server loads its recogniser and its voice. */
-const READY_TIMEOUT_MS = 45_000;
+const READY_TIMEOUT_MS = 75_000;
 
 /** Refusals after which a socket may still do: an offer that is not understood, and no WebRTC. */
 const ONLY_WEBRTC = [422, 501];

@@ -24,6 +24,7 @@ export function LatencyChart({ latencies }: { latencies: readonly number[] }) {
       </p>
       <svg
         viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
+        preserveAspectRatio="xMinYMax meet"
         role="img"
         aria-label={`Seconds from the end of your turn to the first sound: ${latencies.map(seconds).join(", ")}`}
       >
@@ -69,6 +70,7 @@ export function TemperatureChart({ readings }: { readings: readonly Reading[] })
       </p>
       <svg
         viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
+        preserveAspectRatio="xMinYMax meet"
         role="img"
         aria-label={`The temperature is ${last.temperature.toFixed(1)} degrees, the target ${last.target.toFixed(1)}`}
       >

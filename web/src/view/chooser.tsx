@@ -56,8 +56,8 @@ export function Chooser({ model, does }: { model: Model; does: Controller }) {
               Type instead
             </button>
           </div>
-          <Embedded services={services} />
         </div>
+        <Embedded services={services} />
       </form>
     </main>
   );

@@ -1,6 +1,10 @@
 import { useEffect, useRef } from "preact/hooks";
 
-/** How loud something is, drawn as often as the screen is, past the rest of the page. */
+/** How often it is drawn: as often as one can follow, and hardly where motion is not wanted. */
+const EVERY_MS = 66;
+const CALM_MS = 400;
+
+/** How loud something is, drawn past the rest of the page. */
 export function Meter({
   level,
   bars,
@@ -13,23 +17,8 @@ export function Meter({
   const element = useRef<HTMLDivElement>(null);
   useEffect(() => {
     const parts = [...(element.current?.children ?? [])] as HTMLElement[];
-    const past = new Array<number>(parts.length).fill(0);
-    const middle = (parts.length - 1) / 2;
-    let request = 0;
-    const draw = () => {
-      past.unshift(level());
-      past.pop();
-      for (const [index, part] of parts.entries()) {
-        // The newest is in the middle, and runs outwards.
-        const height = past[Math.floor(Math.abs(index - middle))] ?? 0;
-        part.style.setProperty("--height", height.toFixed(3));
-      }
-      request = requestAnimationFrame(draw);
-    };
-    request = requestAnimationFrame(draw);
-    return () => {
-      cancelAnimationFrame(request);
-    };
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    return drawn(parts, level, calm ? CALM_MS : EVERY_MS);
   }, [level]);
   return (
     <div class="meter" ref={element} role="img" aria-label={label}>
@@ -38,4 +27,25 @@ export function Meter({
       ))}
     </div>
   );
+}
+
+/** Draw levels from the middle outwards, the newest first; returns how to stop. */
+function drawn(parts: readonly HTMLElement[], level: () => number, every_ms: number): () => void {
+  const past = new Array<number>(parts.length).fill(0);
+  const shown = new Array<string>(parts.length).fill("");
+  const middle = (parts.length - 1) / 2;
+  const timer = setInterval(() => {
+    past.unshift(level());
+    past.pop();
+    for (const [index, part] of parts.entries()) {
+      const height = (past[Math.floor(Math.abs(index - middle))] ?? 0).toFixed(2);
+      if (height !== shown[index]) {
+        shown[index] = height;
+        part.style.setProperty("--height", height);
+      }
+    }
+  }, every_ms);
+  return () => {
+    clearInterval(timer);
+  };
 }

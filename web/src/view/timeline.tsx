@@ -15,12 +15,23 @@ const NOTICES: Readonly<Record<Notice["what"], string>> = {
 export function Timeline({ call }: { call: CallState }) {
   const element = useRef<HTMLDivElement>(null);
   const follows = useRef(true);
-  useEffect(() => {
+  const follow = () => {
     const box = element.current;
     if (box !== null && follows.current) {
       box.scrollTop = box.scrollHeight;
     }
-  });
+  };
+  useEffect(follow);
+  useEffect(() => {
+    // A phone's keyboard takes room.
+    const observer = new ResizeObserver(follow);
+    if (element.current !== null) {
+      observer.observe(element.current);
+    }
+    return () => {
+      observer.disconnect();
+    };
+  }, []);
   return (
     <div
       class="timeline"
