@@ -6,6 +6,7 @@
 
 import asyncio
 import contextlib
+import io
 import random
 import sys
 import tempfile
@@ -13,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import httpx
+from PIL import Image
 from playwright.async_api import Browser
 
 from app.caller.assistants import RemoteAssistant
@@ -25,6 +27,7 @@ from tests.app.server.identity.asking import bearer
 from tests.app.telemetry.desk import FOUND, GREETING
 from tests.browser.chromium import chromium
 from tests.browser.operating import Operator, operating
+from tests.browser.screenshots import COLOURS
 from tests.browser.visit import PHONE, Scheme
 from tests.proxy.relay import Relay
 from tests.tools import ROOT
@@ -39,7 +42,7 @@ CALLERS = {
     "partner.example": ("acme", "debate"),
 }
 # Long enough for lines to be drawn.
-TALK_S = 75.0
+TALK_S = 60.0
 
 DESKTOP = {"width": 1440, "height": 900}
 VIEWS: tuple[tuple[str, dict[str, int], Scheme], ...] = (
@@ -232,8 +235,23 @@ async def documented(browser: Browser, home: Path) -> None:
         for one in shown.values():
             await one.enter(ADMIN)
         await asyncio.sleep(TALK_S)
+        await end_one(url)
         for name, one in shown.items():
-            await one.page.screenshot(path=DOCUMENTED / f"{name}.png")
+            await one.sees("ended_by_operator")
+            await one.page.mouse.move(0, 0)
+            whole = name == "operator"  # a phone's is long
+            shot = Image.open(io.BytesIO(await one.page.screenshot(full_page=whole)))
+            small = shot.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+            small.save(DOCUMENTED / f"{name}.png", optimize=True)
+
+
+async def end_one(url: str) -> None:
+    """End a session, so that there is more than one reason."""
+    base = url.replace("ws://", "http://")
+    async with httpx.AsyncClient(base_url=base, headers=bearer(ADMIN)) as client:
+        page = (await client.get("/v1/admin/sessions", params={"assistant": "sensor"})).json()
+        for session in page["sessions"][:1]:
+            await client.delete(f"/v1/admin/sessions/{session['id']}")
 
 
 async def main() -> None:
