@@ -55,8 +55,6 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Aski
 @pytest_asyncio.fixture(loop_scope="session")
 async def operator(browser: Browser, server: Asking) -> AsyncIterator[Operator]:
     async with operating(browser, server.url) as opened:
-        await opened.enter(ADMIN)
-        await opened.sees("Nobody is talking to this server.")
         yield opened
     for session in server.server.sessions:  # of a test that failed
         session.end(CloseCode.GOING_AWAY)
@@ -70,6 +68,8 @@ def ids(server: Asking) -> list[str]:
 async def test_a_session_is_shown_with_its_figures_and_goes(
     operator: Operator, server: Asking
 ) -> None:
+    await operator.enter(ADMIN)
+    await operator.sees("Nobody is talking to this server.")
     socket = await called(server)
     (one,) = ids(server)
     await expect(operator.row(one)).to_be_visible(timeout=SEE_MS)
@@ -96,6 +96,7 @@ async def test_one_session_is_ended_once_that_was_confirmed(
 ) -> None:
     first, second = await called(server), await called(server)
     one, other = ids(server)
+    await operator.enter(ADMIN)
     ending = operator.button(f"End session {one[:8]}")
     await ending.focus(timeout=SEE_MS)
     await operator.page.keyboard.press("Enter")
@@ -122,6 +123,7 @@ async def test_every_session_of_a_principal_is_ended_and_nobody_elses(
     theirs = [await called(server, token=OTHER) for _ in range(2)]
     mine = await called(server)
     *_, own = ids(server)
+    await operator.enter(ADMIN)
     await operator.page.get_by_role("button", name="token-2").first.click(timeout=SEE_MS)
     await expect(operator.row(own)).to_have_count(0, timeout=SEE_MS)
     await expect(operator.page.get_by_label("Principal")).to_have_value("token-2")
@@ -142,6 +144,7 @@ async def test_every_session_of_a_principal_is_ended_and_nobody_elses(
 async def test_sessions_are_filtered_and_sorted(operator: Operator, server: Asking) -> None:
     sockets = [await called(server), await called(server, "tagged", OTHER)]
     parrots, other = ids(server)
+    await operator.enter(ADMIN)
     principals = operator.page.locator("tbody [data-label='Principal']")
     await expect(principals).to_have_text(["token-1", "token-2"], timeout=SEE_MS)
     head = operator.page.get_by_role("columnheader", name="Principal")
@@ -167,6 +170,7 @@ async def test_names_that_are_markup_are_shown_and_not_obeyed(
     token = signed(SECRET, "HS256", None, sub=MARKUP, trunkline_assistants="*")
     socket = await called(server, "tagged", token)
     (one,) = ids(server)
+    await operator.enter(ADMIN)
     await expect(operator.cell(one, "Principal")).to_have_text(f"jwt:{MARKUP}", timeout=SEE_MS)
     await expect(operator.cell(one, "Active task")).to_contain_text(MARKUP)
     await operator.cell(one, "Principal").get_by_role("button").click()
@@ -205,6 +209,8 @@ async def test_a_caller_is_told_that_it_has_no_rights_and_sees_nothing(
 async def test_a_token_is_kept_for_the_tab_and_forgotten_by_signing_out(
     operator: Operator,
 ) -> None:
+    await operator.enter(ADMIN)
+    await operator.sees("signed in as admin-1")
     await operator.page.reload()
     await operator.sees("signed in as admin-1")
     await operator.button("Sign out").click()
@@ -251,6 +257,7 @@ async def test_nobody_is_kept_out_by_a_disability(
 ) -> None:
     socket = await called(server)
     (one,) = ids(server)
+    await operator.enter(ADMIN)
     await operator.button(one[:8]).first.click(timeout=SEE_MS)
     assert await operator.visit.faults() == []
     await operator.button(f"End session {one[:8]}").click()
