@@ -2,77 +2,99 @@
 
 import asyncio
 import base64
+import io
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import av
+from av.audio.resampler import AudioResampler
 from playwright.async_api import Page
+from pocketsphinx import Decoder
 
+from app.caller.main_task import AUDIO_IN_HZ
 from app.embedded.language_model import TrigramModel
-from app.embedded.sphinx_worker import Ears
+from app.embedded.sphinx_worker import _dictionary_of
 
-# Runs in the page before it does. Whatever track WebRTC brings is heard on the way to its listener,
-# as 16-bit mono PCM at 16 kHz. The page has to play it: otherwise a browser leaves it silent.
+# Runs in the page before it does, and records the track that WebRTC brings on its way to whoever
+# listens. The page has to play it: otherwise a browser leaves it silent.
 TAP = """
-window.heard = [];
 const Connection = window.RTCPeerConnection;
 window.RTCPeerConnection = class extends Connection {
   constructor(...options) {
     super(...options);
     this.addEventListener("track", ({ track }) => {
-      if (track.kind !== "audio") return;
-      const context = new AudioContext({ sampleRate: 16000 });
-      const tap = context.createScriptProcessor(4096, 1, 1);
-      tap.onaudioprocess = ({ inputBuffer }) => {
-        const samples = inputBuffer.getChannelData(0);
-        window.heard.push(Int16Array.from(samples, (sample) => sample * 32767));
-      };
-      context.createMediaStreamSource(new MediaStream([track])).connect(tap);
-      tap.connect(context.destination);
+      if (track.kind === "audio") window.track = track;
     });
   }
 };
-"""
-
-TAKE = """
-() => {
-  const parts = window.heard.splice(0);
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(new Uint8Array(part.buffer), at);
-    at += part.byteLength;
-  }
-  return new Promise((done) => {
-    const reader = new FileReader();
-    reader.onload = () => done(reader.result);
-    reader.readAsDataURL(new Blob([bytes]));
+window.listen = () => {
+  window.parts = [];
+  window.recorder = new MediaRecorder(new MediaStream([window.track]));
+  window.recorder.start();
+};
+window.heard = () =>
+  new Promise((done) => {
+    window.recorder.ondataavailable = ({ data }) => {
+      window.parts.push(data);
+      const reader = new FileReader();
+      reader.onload = () => done(reader.result);
+      reader.readAsDataURL(new Blob(window.parts));
+    };
+    window.recorder.requestData();
   });
-}
 """
 
-
-async def take(page: Page) -> bytes:
-    """Return what was heard since the last time."""
-    url: str = await page.evaluate(TAKE)
-    return base64.b64decode(url.partition(",")[2])
+HEAR_TIMEOUT_S = 90.0
 
 
-async def words_in(audio: bytes, sentences: Iterable[str]) -> str:
-    """Recognise what was said.
+async def listen(page: Page) -> None:
+    """Begin to listen to what the page plays."""
+    await page.evaluate("window.listen()")
+
+
+async def hear(page: Page, words: str, sentences: Iterable[str]) -> None:
+    """Wait until some words were heard. Sound may be behind the text, on a busy machine far behind.
 
     Args:
-        audio: What was heard.
-        sentences: What may have been said, so that it can be told apart.
+        page: The page, which is listened to.
+        words: The words.
+        sentences: What may be said, so that it can be told apart.
     """
-    return await asyncio.to_thread(_recognise, audio, tuple(sentences))
+    heard = ""
+    try:
+        async with asyncio.timeout(HEAR_TIMEOUT_S):
+            while words not in heard:
+                await asyncio.sleep(1.0)  # there is nothing to wait on but what was recorded
+                url: str = await page.evaluate("window.heard()")
+                recording = base64.b64decode(url.partition(",")[2])
+                heard = await asyncio.to_thread(_words_in, recording, tuple(sentences))
+    except TimeoutError:
+        raise AssertionError(f"{words!r} was not heard, but {heard!r}") from None
 
 
-def _recognise(audio: bytes, sentences: tuple[str, ...]) -> str:
+def _words_in(recording: bytes, sentences: tuple[str, ...]) -> str:
+    """Recognise what is said in a recording of a browser's."""
     with TemporaryDirectory() as folder:
         model = Path(folder) / "sentences.arpa"
         model.write_text(TrigramModel(sentences).arpa())
-        ears = Ears(str(model))
-        ears.start()
-        ears.hear(audio)
-        return ears.finish()
+        # With the whole dictionary it would take seconds to load, each time.
+        words = str(_dictionary_of(model))
+        decoder = Decoder(samprate=AUDIO_IN_HZ, lm=str(model), dict=words, loglevel="FATAL")
+    decoder.start_utt()
+    decoder.process_raw(_decoded(recording), full_utt=True)
+    decoder.end_utt()
+    found = decoder.hyp()
+    return "" if found is None else str(found.hypstr)
+
+
+def _decoded(recording: bytes) -> bytes:
+    """Return a recording as the recogniser wants it."""
+    resampler = AudioResampler(format="s16", layout="mono", rate=AUDIO_IN_HZ)
+    with av.open(io.BytesIO(recording), "r") as container:
+        pieces = [
+            piece.to_ndarray().tobytes()
+            for frame in container.decode(audio=0)
+            for piece in resampler.resample(frame)
+        ]
+    return b"".join(pieces)
