@@ -21,6 +21,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from app import __version__
+from app.telemetry.endings import RecentEndings
 from proxy import LineStats
 
 # A person notices a fifth of a second, and hangs up after a few.
@@ -95,6 +96,7 @@ class Metrics:
     Attributes:
         registry: What is exposed.
         live: The sessions whose lines are added to what is over.
+        endings: Why sessions ended in the last hour; for the administration.
     """
 
     def __init__(self) -> None:
@@ -102,6 +104,7 @@ class Metrics:
         self.registry = registry = CollectorRegistry()
         self.live: set[Live] = set()
         self.over = LineStats()
+        self.endings = RecentEndings()
         self.started = Counter(
             "trunkline_sessions_started",
             "Sessions that began.",

@@ -73,6 +73,12 @@ async def metrics(state: State) -> Exposition:
     return exposition_of(state.metrics.registry)
 
 
+@router.get(paths.ENDINGS)
+async def endings(state: State) -> desk.EndingsPart:
+    """Tell why sessions of this process ended in the last hour."""
+    return desk.endings_of(state)
+
+
 @router.websocket(RESUME_PATH)
 async def resume(websocket: WebSocket, state: State) -> None:
     """Carry on with a session of this process, for a caller that reached another one."""
