@@ -16,6 +16,7 @@ from pipecat.workers.base_worker import BaseWorker
 from pipecat.workers.runner import WorkerRunner
 
 from agents import GATEWAY, Recipe, SessionContext
+from agents.display import CallerDisplay
 from app.server.building import Builder
 from app.server.caller import Caller
 from app.server.isolation import contained
@@ -157,12 +158,13 @@ class Session:
         return tuple(task.name for task in self._tasks if task.active)
 
     def idle_s(self, now: float) -> float:
-        """Tell how long nothing has crossed, as far as those who asked could see.
+        """Tell how long nothing was said across the line, as far as those who asked could see.
 
         Args:
             now: The time in seconds, as `started_at`.
         """
-        crossed = self.stats.crossings
+        # What is shown of itself, as of a sensor, is nothing that anybody said.
+        crossed = self.stats.crossings - self.stats.shown
         if crossed != self._crossed:
             self._crossed, self._active_at = crossed, now
         return now - self._active_at
@@ -204,6 +206,7 @@ class Session:
         line.add_event_handler("on_line_interrupted", self._on_interrupted)
         line.add_event_handler("on_line_resumed", self._on_resumed)
         self.record.follow(runner.bus, line, tasks)
+        bus.display = CallerDisplay(bus, self.recipe, tasks, line.viewer, family=self.family)
         running = asyncio.create_task(self._hold(runner, line, tasks), name=runner.name)
         watching = asyncio.create_task(self._watch(runner, tasks, deadline))
         try:
@@ -309,6 +312,7 @@ class Session:
                 cancelled_code=CloseCode.ASSISTANT_FAILED,
                 family=self.family,
                 tap=self.record,
+                shown=self.caller.has_screen,
             ),
         )
 
@@ -359,6 +363,8 @@ class Session:
             logger.error(f"The session's runner failed: {type(running.exception()).__name__}")
         await line.close(self._code)
         self.record.leave()
+        if isinstance(runner.bus, SessionBus):
+            runner.bus.display = None
         self._line = None
         self._tasks = ()
         if running.done():
