@@ -57,6 +57,8 @@ HOURS = "We are open from nine to five."
 WARRANTY = "The warranty is two years, also for what you bought before it was invented."
 RETURNS = "You can return everything within thirty days, if you still find it."
 REPAIRS = "We repair everything. Send it in, and you have it back within a week."
+# The reason of a transfer for what was said in the middle of the one before.
+MEANWHILE = "On the way the caller said:"
 ASK_GREETER = "What would you like to know?"
 ASK_SUPPORT = "What is the problem?"
 LOST_GREETER = (
@@ -75,7 +77,7 @@ _WANTS_SUPPORT = (
 )
 _WANTS_GREETER = (
     *("greeter", "reception", "sell", "price", "cost", "costs", "how much", "buy", "order"),
-    *("open", "opening", "hours", "go back"),
+    *("open", "opening", "hours", "go back", "back please"),
 )
 
 
@@ -124,16 +126,17 @@ def greeter_script(turn: Turn) -> Reply:
     Args:
         turn: The conversation so far.
     """
-    said = _said_by_tool(turn, TO_SUPPORT, TRANSFER_TO_SUPPORT)
-    if said is not None:
-        return said
+    tool = turn.tool_that_answered()
+    if tool == END_CONVERSATION:
+        return Say(FAREWELL)
+    if tool == TO_SUPPORT:
+        owed = _greeter_facts(_reason_for(turn, TO_GREETER)) if _at_once(turn, TO_SUPPORT) else None
+        return Say(_joined(owed, TRANSFER_TO_SUPPORT))
     if turn.last_role not in ("developer", "system") and turn.user_texts:
         return _greeter_answer(turn, turn.user_texts[-1])
     if not turn.tool_calls(TO_GREETER):
         return Say(GREETING)
-    asked = _asked_after_transfer(turn)
-    about = _greeter_facts(asked or _reason_for(turn, TO_GREETER))
-    return Say(f"{WELCOME_BACK} {about or ASK_GREETER}")
+    return _greeter_takes_over(turn, _said_meanwhile(turn))
 
 
 def support_script(turn: Turn) -> Reply:
@@ -142,25 +145,56 @@ def support_script(turn: Turn) -> Reply:
     Args:
         turn: The conversation so far.
     """
-    said = _said_by_tool(turn, TO_GREETER, TRANSFER_TO_GREETER)
-    if said is not None:
-        return said
-    if turn.last_role not in ("developer", "system") and turn.user_texts:
-        return _support_answer(turn, turn.user_texts[-1])
-    asked = _asked_after_transfer(turn) or _reason_for(turn, TO_SUPPORT)
-    product = _product_in([asked, *reversed(turn.user_texts)])
-    hears = f"I hear that this is about the {product.name}." if product else ""
-    about = _support_facts(asked, product if product is not None and _breaks(asked) else None)
-    parts = (SUPPORT_HERE, hears, about or ASK_SUPPORT)
-    return Say(" ".join(part for part in parts if part))
-
-
-def _said_by_tool(turn: Turn, transfer: str, announcement: str) -> Say | None:
-    """Say what goes with a tool that has just answered, or None."""
     tool = turn.tool_that_answered()
     if tool == END_CONVERSATION:
         return Say(FAREWELL)
-    return Say(announcement) if tool == transfer else None
+    if tool == TO_GREETER:
+        owed = _support_knows(turn, TO_SUPPORT) if _at_once(turn, TO_GREETER) else None
+        return Say(_joined(owed, TRANSFER_TO_GREETER))
+    if turn.last_role not in ("developer", "system") and turn.user_texts:
+        return _support_answer(turn, turn.user_texts[-1])
+    return _support_takes_over(turn, _said_meanwhile(turn))
+
+
+def _greeter_takes_over(turn: Turn, meanwhile: str) -> Reply:
+    """Answer what was said on the way, and then what the transfer was for."""
+    if mentions(meanwhile, BYE):
+        return goodbye(turn, FAREWELL)
+    if mentions(meanwhile, _WANTS_SUPPORT) and TO_SUPPORT in turn.tools:
+        return (Call(TO_SUPPORT, {"reason": f"{MEANWHILE} {meanwhile}"}),)
+    about = [_greeter_facts(meanwhile), _greeter_facts(_reason_for(turn, TO_GREETER))]
+    return Say(_joined(WELCOME_BACK, _joined(*about) or ASK_GREETER))
+
+
+def _support_takes_over(turn: Turn, meanwhile: str) -> Reply:
+    if mentions(meanwhile, BYE):
+        return goodbye(turn, FAREWELL)
+    if mentions(meanwhile, _WANTS_GREETER) and TO_GREETER in turn.tools:
+        return (Call(TO_GREETER, {"reason": f"{MEANWHILE} {meanwhile}"}),)
+    product = _product_in([meanwhile, _reason_for(turn, TO_SUPPORT), *reversed(turn.user_texts)])
+    hears = f"I hear that this is about the {product.name}." if product else None
+    about = [_support_facts_on(turn, meanwhile), _support_knows(turn, TO_SUPPORT)]
+    return Say(_joined(SUPPORT_HERE, hears, _joined(*about) or ASK_SUPPORT))
+
+
+def _support_knows(turn: Turn, transfer: str) -> str | None:
+    """Return what support knows of that what a transfer was for."""
+    return _support_facts_on(turn, _reason_for(turn, transfer))
+
+
+def _support_facts_on(turn: Turn, text: str) -> str | None:
+    product = _product_in([text, *reversed(turn.user_texts)]) if _breaks(text) else None
+    return _support_facts(text, product)
+
+
+def _at_once(turn: Turn, transfer: str) -> bool:
+    """Tell whether the last transfer was for what was said on the way here."""
+    return _reason_for(turn, transfer).startswith(MEANWHILE)
+
+
+def _joined(*parts: str | None) -> str:
+    """Join what there is to say, each of it once."""
+    return " ".join(dict.fromkeys(part for part in parts if part))
 
 
 def _greeter_answer(turn: Turn, text: str) -> Reply:
@@ -233,11 +267,12 @@ def _reason_for(turn: Turn, transfer: str) -> str:
     return str(calls[-1].arguments.get("reason", "")) if calls else ""
 
 
-def _asked_after_transfer(turn: Turn) -> str:
+def _said_meanwhile(turn: Turn) -> str:
     """Return what the caller said while being transferred, or ""."""
+    said: list[str] = []
     for message in reversed(turn.messages):
         if message.get("role") == "user":
-            return text_of(message)
+            said.insert(0, text_of(message))
         if message.get("role") == "tool":
-            return ""
-    return ""
+            break
+    return " ".join(said)
