@@ -8,7 +8,7 @@ from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.llm_service import FunctionCallParams
 from pipecat.workers.llm import LLMWorkerActivationArgs
 
-from agents.host import Host
+from agents.host import TRANSFERRING, Host
 
 
 class Colleague(Host):
@@ -36,7 +36,7 @@ class Colleague(Host):
         logger.info(f"Task '{self.name}' hands the conversation to '{colleague}'")
         self._leaving = True
         await params.result_callback(
-            {"status": "transferring", "next": "say in one sentence that you transfer the caller"}
+            {"status": TRANSFERRING, "next": "say in one sentence that you transfer the caller"}
         )
         told = {
             "role": "developer",

@@ -88,8 +88,8 @@ def test_what_belongs_to_the_other_one_is_passed_back(
     arguments = f'{{"reason": "{call.arguments["reason"]}"}}'
     first = {"id": "1", "function": {"name": way.transfer, "arguments": f'{{"reason": "{asked}"}}'}}
     second = {"id": "2", "function": {"name": way.back, "arguments": arguments}}
-    messages = [
-        {"role": "user", "content": f"{asked}"},
+    messages: list[dict[str, Any]] = [
+        {"role": "user", "content": asked},
         {"role": "assistant", "tool_calls": [first, second]},
         {"role": "tool", "tool_call_id": "2", "content": "{}"},
     ]
