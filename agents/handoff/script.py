@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from agents.handoff.colleague import NOT_TRANSFERRED
 from agents.script import (
     BYE,
     END_CONVERSATION,
@@ -57,6 +58,7 @@ HOURS = "We are open from nine to five."
 WARRANTY = "The warranty is two years, also for what you bought before it was invented."
 RETURNS = "You can return everything within thirty days, if you still find it."
 REPAIRS = "We repair everything. Send it in, and you have it back within a week."
+NOBODY_THERE = "I am sorry, I could not transfer you, so I am still here. Please try again later."
 # The reason of a transfer for what was said in the middle of the one before.
 MEANWHILE = "On the way the caller said:"
 ASK_GREETER = "What would you like to know?"
@@ -132,6 +134,8 @@ def greeter_script(turn: Turn) -> Reply:
     if tool == TO_SUPPORT:
         owed = _greeter_facts(_reason_for(turn, TO_GREETER)) if _at_once(turn, TO_SUPPORT) else None
         return Say(_joined(owed, TRANSFER_TO_SUPPORT))
+    if turn.last_text == NOT_TRANSFERRED:
+        return _stays(turn, _greeter_facts(_said_meanwhile(turn)))
     if turn.last_role not in ("developer", "system") and turn.user_texts:
         return _greeter_answer(turn, turn.user_texts[-1])
     if not turn.tool_calls(TO_GREETER):
@@ -151,6 +155,8 @@ def support_script(turn: Turn) -> Reply:
     if tool == TO_GREETER:
         owed = _support_knows(turn, TO_SUPPORT) if _at_once(turn, TO_GREETER) else None
         return Say(_joined(owed, TRANSFER_TO_GREETER))
+    if turn.last_text == NOT_TRANSFERRED:
+        return _stays(turn, _support_facts_on(turn, _said_meanwhile(turn)))
     if turn.last_role not in ("developer", "system") and turn.user_texts:
         return _support_answer(turn, turn.user_texts[-1])
     return _support_takes_over(turn, _said_meanwhile(turn))
@@ -175,6 +181,13 @@ def _support_takes_over(turn: Turn, meanwhile: str) -> Reply:
     hears = f"I hear that this is about the {product.name}." if product else None
     about = [_support_facts_on(turn, meanwhile), _support_knows(turn, TO_SUPPORT)]
     return Say(_joined(SUPPORT_HERE, hears, _joined(*about) or ASK_SUPPORT))
+
+
+def _stays(turn: Turn, about: str | None) -> Reply:
+    """Say that the transfer has failed, and answer what was said meanwhile."""
+    if mentions(_said_meanwhile(turn), BYE):
+        return goodbye(turn, FAREWELL)
+    return Say(_joined(NOBODY_THERE, about))
 
 
 def _support_knows(turn: Turn, transfer: str) -> str | None:
