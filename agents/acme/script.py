@@ -212,9 +212,9 @@ def _general_answer(text: str) -> str | None:
         return LISTING
     if mentions(text, (*HELLO, *WHO)):
         return GREETING
-    if mentions(text, ("no", "nothing", "thank you", "thanks")):
+    if mentions(text, ("no", "nothing", "thank you", "thanks", "ok", "okay")):
         return THANKS
-    if mentions(text, ("yes", "please", "okay")):
+    if mentions(text, ("yes", "please")):
         return LISTING
     return None
 

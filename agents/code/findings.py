@@ -132,7 +132,8 @@ def spoken_matches(matches: list[Match]) -> str:
     """Say the first few matches, and how many are left."""
     said = "; ".join(f"{match.place}: {match.line[:120]}" for match in matches[:AT_A_TIME])
     left = len(matches) - AT_A_TIME
-    return f"{said}. There are {left} more." if left > 0 else f"{said}."
+    are = "is" if left == 1 else "are"
+    return f"{said}. There {are} {left} more." if left > 0 else f"{said}."
 
 
 def _names(entries: Iterable[Any]) -> list[str]:

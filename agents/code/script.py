@@ -65,6 +65,8 @@ class Found:
 
 _PATH = re.compile(r"[\w-]+(?:/[\w.-]+)*\.[a-z]{1,5}\b")
 
+_FOLDER = re.compile(r"\bwhat(?:'s| is) in (?:the )?([\w/-]+)(?: folder| directory)?[?. ]*$")
+
 Topic = Callable[[str, Sequence[Found]], Reply]
 
 
@@ -100,7 +102,7 @@ def _topic(question: str) -> Topic:
     ):
         if mentions(question, words):
             return topic
-    return _search
+    return _layout if _FOLDER.search(question.lower()) else _search
 
 
 def _todos(_: str, found: Sequence[Found]) -> Reply:
@@ -186,9 +188,12 @@ def _about(_: str, found: Sequence[Found]) -> Reply:
     return Say(f"The README says: {purpose}") if purpose else Say(NOTHING)
 
 
-def _layout(_: str, found: Sequence[Found]) -> Reply:
+def _layout(question: str, found: Sequence[Found]) -> Reply:
     if not found:
-        return (Call("list"),)
+        named = _FOLDER.search(question.lower())
+        return (Call("list", {"path": named.group(1)} if named else {}),)
+    if found[-1].result.startswith("error:"):
+        return Say(NOTHING)
     folders = [line[:-1] for line in found[-1].result.splitlines() if line.endswith("/")]
     files = files_in(found[-1].result)
     return Say(

@@ -56,7 +56,7 @@ _THANKS = ("thank you", "thanks", "okay", "no", "nothing", "yes", "please")
 _REPEAT = ("again", "repeat", "pardon", "everyone", "everybody", "all three", "they say")
 _SUMMARY = ("summarize", "summarise", "summary", "sum up", "recap", "everything", "all rounds")
 _TOPICS = ("what did we", "which topics", "what topics", "what was the topic", "the topics")
-_WINNER = ("who won", "who wins", "winner", "who is right", "who was right", "what do you think")
+_WINNER = ("who won", "who wins", "winner", "who is right", "who was right", "do you agree")
 
 # Rounds are named "the first round" or "round one"; the last is -1, the one before is -2.
 _ORDINALS = (
@@ -65,8 +65,9 @@ _ORDINALS = (
     *(("previous", -2), ("before", -2), ("last", -1), ("latest", -1)),
 )
 _ROUND = re.compile(
-    rf"\b(?:round (?P<number>\d+)|round (?P<after>{'|'.join(word for word, _ in _ORDINALS)})"
-    rf"|(?P<ordinal>{'|'.join(word for word, _ in _ORDINALS)}) round)\b"
+    rf"\b(?:round (?P<number>\d+)|round (?P<after>{'|'.join(word for word, _ in _ORDINALS)})\b"
+    rf"|(?P<ordinal>{'|'.join(word for word, _ in _ORDINALS)}) round"
+    rf"|in the (?P<alone>{'|'.join(word for word, _ in _ORDINALS)})(?: one)?[?. ]*$)"
 )
 
 # What comes before a topic, and where a topic begins all by itself.
@@ -146,7 +147,7 @@ def _about_rounds(text: str, rounds: list[Any]) -> str | None:
 
 def _chosen(wanted: re.Match[str], rounds: list[Any]) -> Any:
     """Return the round that was named, or None if it has not taken place."""
-    word = wanted["after"] or wanted["ordinal"]
+    word = wanted["after"] or wanted["ordinal"] or wanted["alone"]
     place = dict(_ORDINALS)[word] if word else int(wanted["number"]) - 1
     return rounds[place] if -len(rounds) <= place < len(rounds) else None
 

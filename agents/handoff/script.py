@@ -7,6 +7,7 @@ from agents.script import (
     BYE,
     END_CONVERSATION,
     HELLO,
+    WHO,
     Call,
     Reply,
     Say,
@@ -75,7 +76,8 @@ LOST_SUPPORT = (
 _THANKS = ("thank you", "thanks", "okay", "no", "nothing")
 _WANTS_SUPPORT = (
     *("support", "broken", "problem", "repair", "repaired", "return", "warranty", "start"),
-    *("technician", "does not work", "do not work", "doesn't work", "help", "complain"),
+    *("technician", "does not work", "do not work", "doesn't work", "help", "complain", "silent"),
+    "is visible",
 )
 _WANTS_GREETER = (
     *("greeter", "reception", "sell", "price", "cost", "costs", "how much", "buy", "order"),
@@ -132,10 +134,10 @@ def greeter_script(turn: Turn) -> Reply:
     if tool == END_CONVERSATION:
         return Say(FAREWELL)
     if tool == TO_SUPPORT:
-        owed = _greeter_facts(_reason_for(turn, TO_GREETER)) if _at_once(turn, TO_SUPPORT) else None
+        owed = _greeter_knows(turn) if _at_once(turn, TO_SUPPORT) else None
         return Say(_joined(owed, TRANSFER_TO_SUPPORT))
     if turn.last_text == NOT_TRANSFERRED:
-        return _stays(turn, _greeter_facts(_said_meanwhile(turn)))
+        return _stays(turn, _greeter_facts_on(turn, _said_meanwhile(turn)))
     if turn.last_role not in ("developer", "system") and turn.user_texts:
         return _greeter_answer(turn, turn.user_texts[-1])
     if not turn.tool_calls(TO_GREETER):
@@ -168,7 +170,7 @@ def _greeter_takes_over(turn: Turn, meanwhile: str) -> Reply:
         return goodbye(turn, FAREWELL)
     if mentions(meanwhile, _WANTS_SUPPORT) and TO_SUPPORT in turn.tools:
         return (Call(TO_SUPPORT, {"reason": f"{MEANWHILE} {meanwhile}"}),)
-    about = [_greeter_facts(meanwhile), _greeter_facts(_reason_for(turn, TO_GREETER))]
+    about = [_greeter_facts_on(turn, meanwhile), _greeter_knows(turn)]
     return Say(_joined(WELCOME_BACK, _joined(*about) or ASK_GREETER))
 
 
@@ -215,9 +217,9 @@ def _greeter_answer(turn: Turn, text: str) -> Reply:
         return goodbye(turn, FAREWELL)
     if mentions(text, _WANTS_SUPPORT) and TO_SUPPORT in turn.tools:
         return (Call(TO_SUPPORT, {"reason": f"The caller said: {text}"}),)
-    if mentions(text, (*HELLO, "greeter", "reception")):
+    if mentions(text, (*HELLO, *WHO, "greeter", "reception")):
         return Say(GREETING)
-    about = _greeter_facts(text)
+    about = _greeter_facts_on(turn, text)
     if about is None and mentions(text, _THANKS):
         return Say(THANKS)
     return Say(about or LOST_GREETER)
@@ -230,17 +232,30 @@ def _support_answer(turn: Turn, text: str) -> Reply:
         return (Call(TO_GREETER, {"reason": f"The caller said: {text}"}),)
     product = _product_in([text, *(reversed(turn.user_texts) if _breaks(text) else ())])
     about = _support_facts(text, product)
-    if about is None and mentions(text, (*HELLO, "support")):
+    if about is None and mentions(text, (*HELLO, *WHO, "support")):
         return Say(f"{SUPPORT_HERE} {ASK_SUPPORT}")
     if about is None and mentions(text, _THANKS):
         return Say(THANKS)
     return Say(about or LOST_SUPPORT)
 
 
+def _greeter_knows(turn: Turn) -> str | None:
+    """Return what the greeter knows of that what the transfer back was for."""
+    return _greeter_facts_on(turn, _reason_for(turn, TO_GREETER))
+
+
+def _greeter_facts_on(turn: Turn, text: str) -> str | None:
+    """Return what the greeter knows; "it" is the product that was named last."""
+    named = None
+    if mentions(text, ("it", "they", "them")) and mentions(text, ("how much", "cost", "price")):
+        named = _product_in([text, *reversed(turn.user_texts)])
+    return named.price if named and not _product_in([text]) else _greeter_facts(text)
+
+
 def _greeter_facts(text: str) -> str | None:
-    product = _product_in([text])
-    if product is not None:
-        return product.price
+    prices = [product.price for product in PRODUCTS if mentions(text, product.known_by)]
+    if prices:
+        return " ".join(prices)
     if mentions(text, ("open", "opening", "hours", "close")):
         return HOURS
     if mentions(text, ("sell", "have", "products", "product", "price", "cost", "how much", "buy")):

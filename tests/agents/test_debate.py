@@ -197,6 +197,8 @@ def after_rounds(*topics: str) -> list[dict[str, Any]]:
         ("what did the critic say", "On the cost, critic.", "tea"),
         ("repeat the second round", "Round 2, rain.", "tea"),
         ("what did the critic say in the fifth round", "only 3 so far", "tea"),
+        ("and in the second", "Round 2, rain.", "tea"),
+        ("do you agree", lines.NO_WINNER, "tea"),
         ("who won", lines.NO_WINNER, "tea"),
         ("which topics did we have", "Round 1, tea. Round 2, rain. Round 3, the cost.", "says"),
         ("who are you", lines.GREETING, "tea"),

@@ -11,7 +11,7 @@ import pytest
 from agents import Call, Say, Turn
 from agents.code.findings import dependencies_in, purpose_of
 from agents.code.model import ModelDriver
-from agents.code.script import LOST, reader_script
+from agents.code.script import LOST, NOTHING, reader_script
 from agents.code.voice_script import FAREWELL, GREETING, PHRASES, SORRY, assistant_script
 from tests.agents.code.conftest import ROOT, reading
 
@@ -102,6 +102,9 @@ async def test_a_follow_up_goes_on_where_the_last_answer_stopped(scripted: Model
         ("what files are there", "pyproject.toml"),
         ("what is in agents/jobs/deadline.py", "How long a job may take"),
         ("what is in proxy/none.py", "there is no such file or directory"),
+        ("what is in agents/sensor", "agents/sensor/thermometer.py"),
+        ("what is in the agents folder", "agents/code"),
+        ("what is in nowhere", NOTHING),
         ("where is the telephone", "lines with telephone"),
         ("and you?", LOST),
         ("tell me more", LOST),
