@@ -28,7 +28,7 @@ from app.server.state import ServerState, state_of
 from proxy import CloseCode, LineError, LinkClosedError
 from proxy.arrival import Arrival, arrive
 from proxy.close_codes import reason_for
-from proxy.wire import SESSION_HEADER
+from proxy.wire import SCREEN_HEADER, SESSION_HEADER
 
 router = APIRouter()
 
@@ -137,7 +137,8 @@ async def session(websocket: WebSocket, state: State, assistant: str | None = No
     try:
         principal, recipe = await _admit(websocket, state, assistant)
         traceparent = websocket.headers.get("traceparent")
-        caller = Caller(principal.name, metadata_of(websocket), traceparent)
+        has_screen = websocket.headers.get(SCREEN_HEADER) == "1"
+        caller = Caller(principal.name, metadata_of(websocket), traceparent, has_screen)
         if not returning:
             # Before the socket is accepted. Who comes back has one.
             slot, place = _reserve(websocket, state, principal, recipe)
