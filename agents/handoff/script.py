@@ -1,8 +1,7 @@
 """What the embedded model says for the greeter and for the support agent."""
 
-from dataclasses import dataclass
-
 from agents.handoff.colleague import NOT_TRANSFERRED
+from agents.handoff.products import PRODUCTS, Product, breaks, product_in
 from agents.script import (
     BYE,
     END_CONVERSATION,
@@ -85,45 +84,6 @@ _WANTS_GREETER = (
 )
 
 
-@dataclass(frozen=True)
-class Product:
-    """One of the three products.
-
-    Attributes:
-        name: What it is called.
-        known_by: Words that mean it.
-        price: What it costs, as a sentence.
-        remedy: What helps when it does not work.
-    """
-
-    name: str
-    known_by: tuple[str, ...]
-    price: str
-    remedy: str
-
-
-PRODUCTS = (
-    Product(
-        "Rocket Boots",
-        ("rocket", "boot", "boots"),
-        "The Rocket Boots cost $299.",
-        "When Rocket Boots do not start, there is no fuel in them.",
-    ),
-    Product(
-        "Invisible Paint",
-        ("invisible", "paint"),
-        "The Invisible Paint costs $49 per can.",
-        "When Invisible Paint is visible, it is not dry yet.",
-    ),
-    Product(
-        "Tornado Kit",
-        ("tornado", "kit"),
-        "The Tornado Kit costs $199.",
-        "When a Tornado Kit is silent, its batteries are empty.",
-    ),
-)
-
-
 def greeter_script(turn: Turn) -> Reply:
     """Answer as the greeter.
 
@@ -179,7 +139,7 @@ def _support_takes_over(turn: Turn, meanwhile: str) -> Reply:
         return goodbye(turn, FAREWELL)
     if mentions(meanwhile, _WANTS_GREETER) and TO_GREETER in turn.tools:
         return (Call(TO_GREETER, {"reason": f"{MEANWHILE} {meanwhile}"}),)
-    product = _product_in([meanwhile, _reason_for(turn, TO_SUPPORT), *reversed(turn.user_texts)])
+    product = product_in([meanwhile, _reason_for(turn, TO_SUPPORT), *reversed(turn.user_texts)])
     hears = f"I hear that this is about the {product.name}." if product else None
     about = [_support_facts_on(turn, meanwhile), _support_knows(turn, TO_SUPPORT)]
     return Say(_joined(SUPPORT_HERE, hears, _joined(*about) or ASK_SUPPORT))
@@ -198,7 +158,7 @@ def _support_knows(turn: Turn, transfer: str) -> str | None:
 
 
 def _support_facts_on(turn: Turn, text: str) -> str | None:
-    product = _product_in([text, *reversed(turn.user_texts)]) if _breaks(text) else None
+    product = product_in([text, *reversed(turn.user_texts)]) if breaks(text) else None
     return _support_facts(text, product)
 
 
@@ -230,7 +190,7 @@ def _support_answer(turn: Turn, text: str) -> Reply:
         return goodbye(turn, FAREWELL)
     if mentions(text, _WANTS_GREETER) and TO_GREETER in turn.tools:
         return (Call(TO_GREETER, {"reason": f"The caller said: {text}"}),)
-    product = _product_in([text, *(reversed(turn.user_texts) if _breaks(text) else ())])
+    product = product_in([text, *(reversed(turn.user_texts) if breaks(text) else ())])
     about = _support_facts(text, product)
     if about is None and mentions(text, (*HELLO, *WHO, "support")):
         return Say(f"{SUPPORT_HERE} {ASK_SUPPORT}")
@@ -248,8 +208,8 @@ def _greeter_facts_on(turn: Turn, text: str) -> str | None:
     """Return what the greeter knows; "it" is the product that was named last."""
     named = None
     if mentions(text, ("it", "they", "them")) and mentions(text, ("how much", "cost", "price")):
-        named = _product_in([text, *reversed(turn.user_texts)])
-    return named.price if named and not _product_in([text]) else _greeter_facts(text)
+        named = product_in([text, *reversed(turn.user_texts)])
+    return named.price if named and not product_in([text]) else _greeter_facts(text)
 
 
 def _greeter_facts(text: str) -> str | None:
@@ -271,22 +231,6 @@ def _support_facts(text: str, product: Product | None) -> str | None:
     if mentions(text, ("repair", "repaired")):
         return REPAIRS
     return product.remedy if product is not None else None
-
-
-def _breaks(text: str) -> bool:
-    return bool(
-        mentions(text, ("broken", "start", "problem", "work", "works", "wrong", "help", "it"))
-    )
-
-
-def _product_in(texts: list[str]) -> Product | None:
-    """Return the product of the first text that names one."""
-    for text in texts:
-        scores = {product.name: len(mentions(text, product.known_by)) for product in PRODUCTS}
-        best = max(PRODUCTS, key=lambda product: scores[product.name])
-        if scores[best.name]:
-            return best
-    return None
 
 
 def _reason_for(turn: Turn, transfer: str) -> str:

@@ -88,6 +88,7 @@ def answer(who: str, *said: str) -> Any:
         (GREETER, "when are you open", "nine to five"),
         (GREETER, "thank you", "You are welcome"),
         (GREETER, "what is the meaning of life", "only a script"),
+        (SUPPORT, "my kit is silent", "batteries are empty"),
         (SUPPORT, "how long is the warranty", "two years"),
         (SUPPORT, "can i return the boots", "thirty days"),
         (SUPPORT, "can you repair it", "repair everything"),

@@ -16,9 +16,10 @@ from agents import Recipe, Say, SessionContext, Turn
 from agents.handoff import SUPPORT, handoff
 from agents.handoff import script as lines
 from agents.handoff.colleague import NOT_TRANSFERRED
+from agents.handoff.products import PRODUCTS
 from tests.agents.talking import Placement, placed, talking
 
-PAINT = lines.PRODUCTS[1].price
+PAINT = PRODUCTS[1].price
 
 
 def failing(message_type: type[BusMessage], monkeypatch: pytest.MonkeyPatch) -> Recipe:

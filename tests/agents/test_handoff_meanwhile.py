@@ -9,11 +9,12 @@ import pytest
 from agents import Call, Say, Turn
 from agents.handoff import handoff
 from agents.handoff import script as lines
+from agents.handoff.products import PRODUCTS
 from agents.script import Script
 from tests.agents.talking import Placed, Placement, placed, talking
 
-REMEDY = lines.PRODUCTS[0].remedy
-PAINT = lines.PRODUCTS[1].price
+REMEDY = PRODUCTS[0].remedy
+PAINT = PRODUCTS[1].price
 BOOTS = "my rocket boots do not start"
 
 
