@@ -1,6 +1,7 @@
 """The assistant's side as a caller sees it: behind a URL, or in this process."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from loguru import logger
@@ -15,6 +16,7 @@ from agents.display import CallerDisplay
 from app.addresses import shown_url
 from app.caller.directory import look_up
 from app.caller.going_on import GoingOn, is_lost
+from app.caller.line_news import LineNews, LinePhase
 from app.caller.main_task import MAIN_NAME
 from app.caller.redialling import NEW_SESSION_TIMEOUT_S, PatientDialler
 from app.errors import AppError
@@ -32,6 +34,10 @@ LINE_NAME = "line"
 
 # The handshake may take ten seconds, and our servers give an assistant twenty to be built.
 START_TIMEOUT_S = 35.0
+
+
+async def tell_nobody(news: LineNews) -> None:
+    """Do nothing with what becomes of a line."""
 
 
 class AssistantSide(Protocol):
@@ -82,6 +88,9 @@ class RemoteAssistant:
         start_timeout_s: float = START_TIMEOUT_S,
         new_session_timeout_s: float = NEW_SESSION_TIMEOUT_S,
         has_screen: bool = False,
+        dialler: Dialler | None = None,
+        speaks: bool | None = None,
+        on_news: Callable[[LineNews], Awaitable[None]] = tell_nobody,
     ) -> None:
         """Prepare; nothing is dialled yet.
 
@@ -91,15 +100,20 @@ class RemoteAssistant:
             start_timeout_s: How long the assistant may take to be ready.
             new_session_timeout_s: How long to dial for a new session when a server goes away.
             has_screen: Whether the caller wants what is for a screen: who talks, and the jobs.
+            dialler: Makes the connections, where it takes more than the URL and a token.
+            speaks: Whether the assistant sends sound; None to ask the server.
+            on_news: Called with what becomes of the line.
         """
         self.error: str | None = None
         self._url = url
         self._token = token
         self._start_timeout_s = start_timeout_s
+        self._speaks = speaks
+        self._on_news = on_news
         self._new_session_timeout_s = new_session_timeout_s
         self._traceparent: str | None = None
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._dialler: Dialler = WebSocketDialler(
+        self._dialler: Dialler = dialler or WebSocketDialler(
             url, DialOptions(headers=headers, subprotocols=(SUBPROTOCOL,))
         )
         self._options = TrunkOptions(
@@ -122,6 +136,8 @@ class RemoteAssistant:
 
     async def speaks(self) -> bool:
         """Ask the server; one that does not tell, as Pipecat's own, hosts none that do."""
+        if self._speaks is not None:
+            return self._speaks
         entry = await look_up(self._url, self._token)
         return entry is not None and entry.speaks
 
@@ -134,6 +150,7 @@ class RemoteAssistant:
 
     async def begin(self, main: PipelineWorker) -> None:
         """Dial, and wait until the assistant was activated or will never be."""
+        await self._on_news(LineNews(LinePhase.CONNECTING))
         await main.activate_worker(LINE_NAME)
         await self._ready_within(self._start_timeout_s)
 
@@ -147,6 +164,10 @@ class RemoteAssistant:
             options=self._options,
         )
         line.add_event_handler("on_remote_ready", self._on_remote_ready)
+        line.add_event_handler("on_connected", self._on_up)
+        line.add_event_handler("on_line_interrupted", self._on_interrupted)
+        line.add_event_handler("on_line_resumed", self._on_resumed)
+        line.add_event_handler("on_resume_gap", self._on_gap)
         line.add_event_handler("on_connect_failed", self._on_connect_failed)
         line.add_event_handler("on_disconnected", self._on_disconnected)
         return line
@@ -160,7 +181,25 @@ class RemoteAssistant:
             self._fail(
                 f"{where} was reached, but its assistant was not ready within {timeout_s:g} s"
             )
+            await self._on_news(LineNews(LinePhase.ENDED, CloseCode.START_TIMED_OUT))
             await self._cancel("the assistant is not ready")
+
+    async def _on_up(self, *_: object) -> None:
+        if self._lines == 1:
+            await self._on_news(LineNews(LinePhase.UP))
+            return
+        # In a new session; what was under way is lost.
+        await self._on_news(LineNews(LinePhase.GAP))
+        await self._on_news(LineNews(LinePhase.RESUMED))
+
+    async def _on_interrupted(self, _: object, error: LinkClosedError) -> None:
+        await self._on_news(LineNews(LinePhase.INTERRUPTED, error.code))
+
+    async def _on_resumed(self, *_: object) -> None:
+        await self._on_news(LineNews(LinePhase.RESUMED))
+
+    async def _on_gap(self, *_: object) -> None:
+        await self._on_news(LineNews(LinePhase.GAP))
 
     async def _on_remote_ready(
         self, line: WebSocketProxyClientTask, names: tuple[str, ...]
@@ -178,6 +217,7 @@ class RemoteAssistant:
 
     async def _on_connect_failed(self, _: WebSocketProxyClientTask, error: ConnectError) -> None:
         self._fail(str(error))
+        await self._on_news(LineNews(LinePhase.ENDED, refusal=error))
         await self._cancel("the assistant cannot be reached")
 
     async def _on_disconnected(
@@ -188,11 +228,13 @@ class RemoteAssistant:
         if is_lost(line, error) and not self._going_on.finished:
             logger.warning(f"The line is lost, and another is dialled: {why(error)}")
             self._lost = why(error)
+            await self._on_news(LineNews(LinePhase.INTERRUPTED, error.code))
             self._going_on.replace(self._begin_again(line))
             return
         if error.code != CloseCode.ENDED:
             self.error = f"the line was lost: {why(error)}"
         logger.info(f"The line is gone ({error.code}); the conversation ends")
+        await self._on_news(LineNews(LinePhase.ENDED, error.code))
         self._decided.set()
         assert self._runner is not None
         await self._runner.end(reason="the line is gone")
@@ -201,6 +243,7 @@ class RemoteAssistant:
         """Go on with a new session."""
         if not await self._going_on.break_off(lost.remote):
             self._fail("it keeps breaking off")
+            await self._on_news(LineNews(LinePhase.ENDED, CloseCode.ABNORMAL))
             await self._cancel("the assistant cannot be reached")
             return
         waits_already = not self._decided.is_set()

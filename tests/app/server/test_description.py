@@ -9,6 +9,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from agents import Assistants
 from app.server import create_app
@@ -19,6 +20,9 @@ from tests.app.server.identity.asking import Asking, bearer
 from tests.proxy.conversation import within
 
 EXAMPLES = 40
+
+# These refuse what no schema can tell from what they take: an offer is a language of its own.
+CHOOSY = frozenset({"POST /v1/calls"})
 
 
 def operations() -> list[str]:
@@ -47,7 +51,8 @@ def checking(base: str, document: dict[str, Any], label: str, token: str) -> Cal
         suppress_health_check=list(HealthCheck),
     )
     def check(case: Any) -> None:
-        case.call_and_validate(headers=bearer(token), timeout=30)
+        excluded = [positive_data_acceptance] if label in CHOOSY else []
+        case.call_and_validate(headers=bearer(token), timeout=30, excluded_checks=excluded)
 
     return check
 
