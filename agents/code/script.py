@@ -150,7 +150,9 @@ def _tests(_: str, found: Sequence[Found]) -> Reply:
         folders[folder] = folders.get(folder, 0) + 1
     largest = sorted(folders, key=lambda folder: (-folders[folder], folder))[:4]
     places = ", ".join(f"{folders[folder]} in {folder}" for folder in largest)
-    return Say(f"{spoken(len(files), 'test file')} in {spoken(len(folders), 'folder')}: {places}.")
+    # A search counts more than it lists.
+    total = sum(count_in(each.result) for each in found)
+    return Say(f"{spoken(total, 'test file')} in {spoken(len(folders), 'folder')}: {places}.")
 
 
 def _errors(_: str, found: Sequence[Found]) -> Reply:

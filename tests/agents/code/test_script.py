@@ -76,7 +76,7 @@ async def test_it_names_the_dependencies_of_the_manifest(scripted: ModelDriver) 
 
 async def test_it_says_how_the_tests_are_organised(scripted: ModelDriver) -> None:
     answer = await scripted.ask("Explain the test structure")
-    files = list((ROOT / "tests").rglob("test_*.py"))
+    files = [*(ROOT / "tests").rglob("test_*.py"), *(ROOT / "web" / "tests").rglob("*.test.*")]
     assert answer.startswith(f"{len(files)} test files in ")
     inside = len(list((ROOT / "tests" / "proxy").glob("test_*.py")))
     assert f"{inside} in tests/proxy" in answer
