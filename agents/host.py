@@ -11,6 +11,10 @@ from pipecat.workers.llm import LLMWorker, tool
 
 from agents.jobs import Jobs
 
+# The status in the result of a tool that hands the conversation to another task. A caller who can
+# wait is told with it that the next answer is not the last one.
+TRANSFERRING = "transferring"
+
 
 class Host(Jobs, LLMWorker):
     """A task that holds a conversation: greets when it is activated, ends it on goodbye.

@@ -167,6 +167,10 @@ END_CONVERSATION = "end_conversation"
 # What callers of every assistant say.
 BYE = ("goodbye", "bye", "bye bye", "good bye", "see you", "farewell", "hang up")
 HELLO = ("hello", "hi", "hey", "good morning", "good evening")
+WHO = (
+    *("who are you", "what are you", "what is your name", "what's your name"),
+    *("are you a robot", "are you human", "what can you do"),
+)
 
 
 def words_of(text: str) -> list[str]:

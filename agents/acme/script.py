@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from agents.script import BYE, END_CONVERSATION, HELLO, Reply, Say, Turn, goodbye, mentions
+from agents.script import BYE, END_CONVERSATION, HELLO, WHO, Reply, Say, Turn, goodbye, mentions
 
 
 @dataclass(frozen=True)
@@ -13,6 +13,7 @@ class Product:
         name: What it is called.
         known_by: Words that mean it.
         price: What it costs.
+        price_usd: The same as a number.
         fact: What it does.
         speed: The answer to how fast it is.
         duration: The answer to how long it lasts.
@@ -22,6 +23,7 @@ class Product:
     name: str
     known_by: tuple[str, ...]
     price: str
+    price_usd: int
     fact: str
     speed: str
     duration: str
@@ -33,6 +35,7 @@ PRODUCTS = (
         "Acme Rocket Boots",
         ("rocket", "boot", "boots"),
         "$299",
+        299,
         "They are jet-powered boots that run up to 60 miles per hour.",
         "They run up to 60 miles per hour.",
         "They last as long as there is fuel; one filling is a good afternoon.",
@@ -42,6 +45,7 @@ PRODUCTS = (
         "Acme Invisible Paint",
         ("invisible", "paint"),
         "$49 per can",
+        49,
         "It makes anything invisible for 24 hours.",
         "It works at once, as soon as it is dry.",
         "It makes things invisible for 24 hours.",
@@ -51,6 +55,7 @@ PRODUCTS = (
         "Acme Tornado Kit",
         ("tornado", "kit"),
         "$199",
+        199,
         "It is a portable tornado generator, batteries included.",
         "It is as fast as a tornado, so stand back.",
         "One set of batteries is good for one tornado.",
@@ -79,6 +84,10 @@ PHRASES = (
     "tell me about the tornado kit",
     "does the tornado kit need batteries",
     "are batteries included",
+    "how much are all three together",
+    "how much are the boots and the paint",
+    "how long is the warranty",
+    "who are you",
     "and the paint",
     "and the tornado kit",
     "and the boots",
@@ -109,6 +118,7 @@ CHEAPEST = "The Invisible Paint is the cheapest, at $49 per can."
 DEAREST = "The Rocket Boots are the most expensive, at $299."
 FAREWELL = "Thank you for calling Acme. Goodbye!"
 THANKS = "You are welcome. Is there anything else you would like to know?"
+WARRANTY = "Everything from Acme has a warranty of two years."
 BUYING = "I cannot take orders, I am only a script. But I can tell you what it costs and does."
 LOST = (
     "I am only a script, and I did not understand that. "
@@ -119,6 +129,9 @@ _PRICE = ("how much", "price", "cost", "costs", "expensive", "dollars")
 _SPEED = ("fast", "speed", "quick", "miles")
 _DURATION = ("how long", "last", "lasts", "hours")
 _POWER = ("battery", "batteries", "power", "powered", "fuel", "included")
+_TOTAL = ("together", "altogether", "total", "sum")
+_ASKED = (*_PRICE, *_SPEED, *_DURATION, *_POWER, *_TOTAL)
+_ALL = ("all three", "all of them", "all of it", "everything", "each")
 _LIST = ("products", "product", "sell", "have", "offer", "catalogue", "which", "what can i buy")
 _REPEAT = ("again", "repeat", "pardon", "come again")
 
@@ -137,23 +150,36 @@ def assistant_script(turn: Turn) -> Reply:
     text = said[-1]
     if mentions(text, BYE):
         return goodbye(turn, FAREWELL)
-    if mentions(text, _REPEAT):
-        return Say(_answer(said[-2], said[:-2]) if len(said) > 1 else GREETING)
-    return Say(_answer(text, said[:-1]))
+    while said and _only_repeats(said[-1]):
+        said = said[:-1]
+    return Say(_answer(said[-1], said[:-1]) if said else GREETING)
+
+
+def _only_repeats(text: str) -> bool:
+    """Tell whether a text asks for the last answer, and not for another: "the boots again"."""
+    asks = _products_in(text) or _asks_something(text)
+    return bool(mentions(text, _REPEAT)) and not asks
 
 
 def _answer(text: str, before: list[str]) -> str:
-    product = _product_in(text)
-    if product is None:
+    if mentions(text, ("warranty", "guarantee")):
+        return WARRANTY
+    products = _products_in(text)
+    if not products:
         general = _general_answer(text)
         if general is not None:
             return general
-        product = next((found for found in map(_product_in, reversed(before)) if found), None)
-        if product is None and mentions(text, ("batteries", "battery")):
-            product = PRODUCTS[2]
-        if product is None or not _asks_something(text):
+        products = next((found for found in map(_products_in, reversed(before)) if found), [])
+        if not products and mentions(text, ("batteries", "battery")):
+            products = [PRODUCTS[2]]
+        if not products or not _asks_something(text):
             return LOST
-    return _about(product, text, before)
+    answers = [BUYING] if mentions(text, ("buy", "order")) else []
+    if not answers:
+        answers = [_about(product, text, before) for product in products]
+    if mentions(text, _TOTAL):
+        answers.append(f"Together that is ${sum(product.price_usd for product in products)}.")
+    return " ".join(answers)
 
 
 def _about(product: Product, text: str, before: list[str]) -> str:
@@ -167,18 +193,16 @@ def _about(product: Product, text: str, before: list[str]) -> str:
         )
         if mentions(asked, asks)
     ]
-    if mentions(text, ("buy", "order")):
-        return BUYING
     plural = "cost" if product.name.endswith("Boots") else "costs"
-    if mentions(asked, _PRICE) or not facts:
+    if mentions(asked, (*_PRICE, *_TOTAL)) or not facts:
         facts.insert(0, f"The {product.name} {plural} {product.price}.")
-    if len(facts) == 1 and not mentions(asked, (*_PRICE, *_SPEED, *_DURATION, *_POWER)):
+    if len(facts) == 1 and not mentions(asked, _ASKED):
         facts.append(product.fact)
     return " ".join(facts)
 
 
 def _general_answer(text: str) -> str | None:
-    if mentions(text, ("cheapest", "cheap")):
+    if mentions(text, ("cheapest", "cheaper", "cheap")):
         return CHEAPEST
     if mentions(text, ("most expensive", "dearest")):
         return DEAREST
@@ -186,20 +210,21 @@ def _general_answer(text: str) -> str | None:
         return BUYING
     if mentions(text, _LIST) and not _asks_something(text):
         return LISTING
-    if mentions(text, HELLO):
+    if mentions(text, (*HELLO, *WHO)):
         return GREETING
-    if mentions(text, ("no", "nothing", "thank you", "thanks")):
+    if mentions(text, ("no", "nothing", "thank you", "thanks", "ok", "okay")):
         return THANKS
-    if mentions(text, ("yes", "please", "okay")):
+    if mentions(text, ("yes", "please")):
         return LISTING
     return None
 
 
 def _asks_something(text: str) -> bool:
-    return bool(mentions(text, (*_PRICE, *_SPEED, *_DURATION, *_POWER)))
+    return bool(mentions(text, _ASKED))
 
 
-def _product_in(text: str) -> Product | None:
-    scores = {product.name: len(mentions(text, product.known_by)) for product in PRODUCTS}
-    best = max(PRODUCTS, key=lambda product: scores[product.name])
-    return best if scores[best.name] else None
+def _products_in(text: str) -> list[Product]:
+    """Return the products that a text names, in their own order."""
+    if mentions(text, _ALL):
+        return list(PRODUCTS)
+    return [product for product in PRODUCTS if mentions(text, product.known_by)]

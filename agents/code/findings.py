@@ -11,6 +11,15 @@ from typing import Any
 AT_A_TIME = 3
 
 _MATCH = re.compile(r"^(?P<place>[^\s:][^:]*:\d+): (?P<line>.*)$")
+# A comment that begins with it, alone or behind code; not a word in a sentence or in a string.
+_TODO = re.compile(r"(?:^|\s)(?:#+|//+|/?\*+|--|;+|<!--)\s*(?:TODO|FIXME)\b")
+_DEFINES = (
+    r"^(?:(?:export|default|public|private|static|abstract|async|pub) )*"
+    r"(?:class|def|function|func|fn|struct|interface|enum|trait|type|const|let|var) {0}\b"
+    r"|^{0}(?:: [^=]+)? = "
+)
+_PROSE = (".md", ".rst", ".txt", ".html")
+_COUNT = re.compile(r"^(\d+) files")
 _NUMBERED = re.compile(r"^\d+: ?")
 _SIZE = re.compile(r" \(\d+ bytes\)$")
 _NAME = re.compile(r"[@A-Za-z0-9][\w./@-]*")
@@ -33,6 +42,42 @@ def matches_in(result: str) -> list[Match]:
     """Return what a search found."""
     found = (_MATCH.match(line) for line in result.splitlines())
     return [Match(match["place"], match["line"]) for match in found if match is not None]
+
+
+def todos_in(matches: Iterable[Match]) -> list[Match]:
+    """Return the matches that are to-do comments."""
+    return [match for match in matches if _is_todo(match.line)]
+
+
+def _is_todo(line: str) -> bool:
+    found = _TODO.search(line)
+    return found is not None and all(line[: found.start()].count(q) % 2 == 0 for q in "\"'`")
+
+
+def defines(match: Match, word: str) -> bool:
+    """Tell whether a line defines what is called by a word, in many languages."""
+    return re.search(_DEFINES.format(re.escape(word)), match.line) is not None
+
+
+def definitions_in(matches: Iterable[Match]) -> list[Match]:
+    """Return the matches that define something."""
+    return [match for match in matches if re.search(_DEFINES.format(r"\w+"), match.line)]
+
+
+def ranked(matches: Iterable[Match], word: str) -> list[Match]:
+    """Return matches once each: where a word is defined, then other code, then prose."""
+
+    def rank(match: Match) -> int:
+        path = match.place.rpartition(":")[0]
+        return 0 if defines(match, word) else 2 if path.endswith(_PROSE) else 1
+
+    return sorted(dict.fromkeys(matches), key=rank)
+
+
+def count_in(result: str) -> int:
+    """Return how many files a search for files has found, also of those that it does not list."""
+    found = _COUNT.match(result)
+    return int(found.group(1)) if found else 0
 
 
 def files_in(result: str) -> list[str]:
@@ -87,7 +132,8 @@ def spoken_matches(matches: list[Match]) -> str:
     """Say the first few matches, and how many are left."""
     said = "; ".join(f"{match.place}: {match.line[:120]}" for match in matches[:AT_A_TIME])
     left = len(matches) - AT_A_TIME
-    return f"{said}. There are {left} more." if left > 0 else f"{said}."
+    are = "is" if left == 1 else "are"
+    return f"{said}. There {are} {left} more." if left > 0 else f"{said}."
 
 
 def _names(entries: Iterable[Any]) -> list[str]:

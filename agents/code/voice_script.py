@@ -6,6 +6,7 @@ from agents.script import (
     BYE,
     END_CONVERSATION,
     HELLO,
+    WHO,
     Call,
     Reply,
     Say,
@@ -36,6 +37,8 @@ PHRASES = (
     "how are the tests organized",
     "what files are there",
     "what is the project about",
+    "how many files are there",
+    "and what does it do",
     "tell me more",
     "show me more",
     "thank you",
@@ -69,7 +72,7 @@ def assistant_script(turn: Turn) -> Reply:
         return goodbye(turn, FAREWELL)
     if len(text.split()) <= _SHORT and mentions(text, _THANKS):
         return Say(THANKS)
-    if len(text.split()) <= _SHORT and mentions(text, HELLO):
+    if len(text.split()) <= _SHORT and mentions(text, (*HELLO, *WHO)):
         return Say(GREETING)
     return (Call(ASK_CODE, {"question": text}),)
 

@@ -4,7 +4,19 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from agents.script import BYE, END_CONVERSATION, HELLO, Call, Reply, Say, Turn, goodbye, mentions
+from agents.script import (
+    BYE,
+    END_CONVERSATION,
+    HELLO,
+    WHO,
+    Call,
+    Reply,
+    Say,
+    Turn,
+    goodbye,
+    mentions,
+    words_of,
+)
 
 DEBATE = "debate"
 
@@ -18,6 +30,9 @@ PHRASES = (
     "what did the critic say",
     "what did the advocate say",
     "what did the analyst say",
+    "what did the analyst say in the first round",
+    "summarize everything",
+    "who won",
     "can you say that again",
     "thank you",
     "thank you goodbye",
@@ -34,17 +49,45 @@ STILL_DEBATED = "The three are still at it. One moment."
 LOST = "I am only a script. Name a topic, as in: debate whether cats are better than dogs."
 NOTHING_YET = "Nobody has said anything yet. Name a topic first."
 NOBODY = "I am sorry, none of the three could take part. Please try again."
+NO_WINNER = "Nobody wins here, as I do not judge. The choice is yours."
 
 _ROLES = ("advocate", "critic", "analyst")
 _THANKS = ("thank you", "thanks", "okay", "no", "nothing", "yes", "please")
-_REPEAT = ("again", "repeat", "pardon")
+_REPEAT = ("again", "repeat", "pardon", "everyone", "everybody", "all three", "they say")
+_SUMMARY = ("summarize", "summarise", "summary", "sum up", "recap", "everything", "all rounds")
+_TOPICS = ("what did we", "which topics", "what topics", "what was the topic", "the topics")
+_WINNER = ("who won", "who wins", "winner", "who is right", "who was right", "do you agree")
+
+# Rounds are named "the first round" or "round one"; the last is -1, the one before is -2.
+_ORDINALS = (
+    *(("first", 0), ("second", 1), ("third", 2), ("fourth", 3), ("fifth", 4)),
+    *(("one", 0), ("two", 1), ("three", 2), ("four", 3), ("five", 4)),
+    *(("previous", -2), ("before", -2), ("last", -1), ("latest", -1)),
+)
+_ROUND = re.compile(
+    rf"\b(?:round (?P<number>\d+)|round (?P<after>{'|'.join(word for word, _ in _ORDINALS)})\b"
+    rf"|(?P<ordinal>{'|'.join(word for word, _ in _ORDINALS)}) round"
+    rf"|in the (?P<alone>{'|'.join(word for word, _ in _ORDINALS)})(?: one)?[?. ]*$)"
+)
 
 # What comes before a topic, and where a topic begins all by itself.
 _LEADS = re.compile(
     r".*?\b(?:debate|discuss|argue|talk|what|how|think)\b(?: about| on| over)?(?: whether| if)?\s+",
     re.IGNORECASE,
 )
+_BEGINS = re.compile(
+    r"(?:(?:please|now|let us|let's|can we|and)[ ,]+)*(?:debate|discuss|argue)\b", re.IGNORECASE
+)
 _TOPICAL = ("debate", "discuss", "argue", "about", "whether", "should", "better", "versus", "or")
+
+
+# Words that are in every topic.
+_SMALL = frozenset(
+    [
+        *("a", "about", "and", "are", "better", "did", "do", "does", "in", "is", "it", "of", "on"),
+        *("or", "our", "say", "should", "than", "that", "the", "they", "to", "we", "what", "with"),
+    ]
+)
 
 
 def moderator_script(turn: Turn) -> Reply:
@@ -67,19 +110,55 @@ def moderator_script(turn: Turn) -> Reply:
 def _answer(turn: Turn, text: str, rounds: list[Any]) -> Reply:
     if mentions(text, BYE):
         return goodbye(turn, FAREWELL)
-    roles = mentions(text, _ROLES)
-    if roles:
-        return Say(_quoted(rounds[-1], roles) if rounds else NOTHING_YET)
-    if mentions(text, _REPEAT):
-        return Say(_summary(rounds[-1]) if rounds else GREETING)
+    pending = len(turn.tool_calls(DEBATE)) > len(rounds)
+    told = None if _BEGINS.match(text) else _about_rounds(text, rounds)
+    if told is not None:
+        return Say(STILL_DEBATED if told == NOTHING_YET and pending else told)
     topic = _topic_of(text)
     if topic and DEBATE in turn.tools:
         return (Call(DEBATE, {"topic": topic}),)
-    if len(turn.tool_calls(DEBATE)) > len(rounds):
+    if pending:
         return Say(STILL_DEBATED)
-    if mentions(text, HELLO):
+    if mentions(text, (*HELLO, *WHO)):
         return Say(GREETING)
     return Say(THANKS if mentions(text, _THANKS) else LOST)
+
+
+def _about_rounds(text: str, rounds: list[Any]) -> str | None:
+    """Answer a question about what was said so far; None if it is none."""
+    roles = mentions(text, _ROLES)
+    everything = mentions(text, _SUMMARY)
+    wanted = _ROUND.search(text.lower())
+    if mentions(text, _TOPICS) and rounds:
+        return " ".join(map(_heading, rounds))
+    if not (roles or everything or wanted or mentions(text, (*_REPEAT, *_WINNER))):
+        return None
+    if not rounds:
+        return GREETING if mentions(text, ("again", "repeat", "pardon")) else NOTHING_YET
+    if mentions(text, _WINNER) and not roles:
+        return NO_WINNER
+    if everything and not (roles or wanted):
+        return " ".join(map(_summary, rounds))
+    chosen = _chosen(wanted, rounds) if wanted else _on_topic(text, rounds)
+    if chosen is None:
+        return f"There was no such round, only {len(rounds)} so far."
+    return _quoted(chosen, roles) if roles else _summary(chosen)
+
+
+def _chosen(wanted: re.Match[str], rounds: list[Any]) -> Any:
+    """Return the round that was named, or None if it has not taken place."""
+    word = wanted["after"] or wanted["ordinal"] or wanted["alone"]
+    place = dict(_ORDINALS)[word] if word else int(wanted["number"]) - 1
+    return rounds[place] if -len(rounds) <= place < len(rounds) else None
+
+
+def _on_topic(text: str, rounds: list[Any]) -> Any:
+    """Return the last round on a topic that a text names; the last of all if it names none."""
+    said = set(words_of(text)) - _SMALL
+    for each in reversed(rounds):
+        if said & set(words_of(each["topic"])):
+            return each
+    return rounds[-1]
 
 
 def _topic_of(text: str) -> str:

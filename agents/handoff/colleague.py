@@ -1,5 +1,6 @@
 """A task that can hand the conversation to another."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from loguru import logger
@@ -8,7 +9,13 @@ from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.llm_service import FunctionCallParams
 from pipecat.workers.llm import LLMWorkerActivationArgs
 
-from agents.host import Host
+from agents.host import TRANSFERRING, Host
+
+# What the model hears when nobody took the conversation over.
+NOT_TRANSFERRED = (
+    "The transfer failed. Say so, answer what the user said meanwhile if you can, and ask the user "
+    "to try again later."
+)
 
 
 class Colleague(Host):
@@ -36,7 +43,7 @@ class Colleague(Host):
         logger.info(f"Task '{self.name}' hands the conversation to '{colleague}'")
         self._leaving = True
         await params.result_callback(
-            {"status": "transferring", "next": "say in one sentence that you transfer the caller"}
+            {"status": TRANSFERRING, "next": "say in one sentence that you transfer the caller"}
         )
         told = {
             "role": "developer",
@@ -46,6 +53,25 @@ class Colleague(Host):
         await self.activate_worker(
             colleague, args=LLMWorkerActivationArgs(messages=[told]), deactivate_self=True
         )
+
+    async def _after_tool_calls(self, handover: Callable[[], Awaitable[None]]) -> None:
+        # Pipecat hands over when the tool is done, so nobody in the tool would see it fail.
+        await super()._after_tool_calls(lambda: self._handed_over_or_here(handover))
+
+    async def _handed_over_or_here(self, handover: Callable[[], Awaitable[None]]) -> None:
+        """Hand over; whoever fails to do so has the conversation still, and says so."""
+        try:
+            await handover()
+        except Exception as error:
+            if not self._leaving:
+                raise
+            logger.warning(f"Task '{self.name}' could not hand over: {type(error).__name__}")
+            self._leaving = False
+            told = LLMWorkerActivationArgs(
+                messages=[{"role": "developer", "content": NOT_TRANSFERRED}]
+            )
+            # It may have left before it failed.
+            await super().activate_worker(self.name, args=told)
 
     async def queue_frame(
         self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM

@@ -1,11 +1,12 @@
 """What the embedded model says for the greeter and for the support agent."""
 
-from dataclasses import dataclass
-
+from agents.handoff.colleague import NOT_TRANSFERRED
+from agents.handoff.products import PRODUCTS, Product, breaks, product_in
 from agents.script import (
     BYE,
     END_CONVERSATION,
     HELLO,
+    WHO,
     Call,
     Reply,
     Say,
@@ -57,6 +58,9 @@ HOURS = "We are open from nine to five."
 WARRANTY = "The warranty is two years, also for what you bought before it was invented."
 RETURNS = "You can return everything within thirty days, if you still find it."
 REPAIRS = "We repair everything. Send it in, and you have it back within a week."
+NOBODY_THERE = "I am sorry, I could not transfer you, so I am still here. Please try again later."
+# The reason of a transfer for what was said in the middle of the one before.
+MEANWHILE = "On the way the caller said:"
 ASK_GREETER = "What would you like to know?"
 ASK_SUPPORT = "What is the problem?"
 LOST_GREETER = (
@@ -71,50 +75,12 @@ LOST_SUPPORT = (
 _THANKS = ("thank you", "thanks", "okay", "no", "nothing")
 _WANTS_SUPPORT = (
     *("support", "broken", "problem", "repair", "repaired", "return", "warranty", "start"),
-    *("technician", "does not work", "do not work", "doesn't work", "help", "complain"),
+    *("technician", "does not work", "do not work", "doesn't work", "help", "complain", "silent"),
+    "is visible",
 )
 _WANTS_GREETER = (
     *("greeter", "reception", "sell", "price", "cost", "costs", "how much", "buy", "order"),
-    *("open", "opening", "hours", "go back"),
-)
-
-
-@dataclass(frozen=True)
-class Product:
-    """One of the three products.
-
-    Attributes:
-        name: What it is called.
-        known_by: Words that mean it.
-        price: What it costs, as a sentence.
-        remedy: What helps when it does not work.
-    """
-
-    name: str
-    known_by: tuple[str, ...]
-    price: str
-    remedy: str
-
-
-PRODUCTS = (
-    Product(
-        "Rocket Boots",
-        ("rocket", "boot", "boots"),
-        "The Rocket Boots cost $299.",
-        "When Rocket Boots do not start, there is no fuel in them.",
-    ),
-    Product(
-        "Invisible Paint",
-        ("invisible", "paint"),
-        "The Invisible Paint costs $49 per can.",
-        "When Invisible Paint is visible, it is not dry yet.",
-    ),
-    Product(
-        "Tornado Kit",
-        ("tornado", "kit"),
-        "The Tornado Kit costs $199.",
-        "When a Tornado Kit is silent, its batteries are empty.",
-    ),
+    *("open", "opening", "hours", "go back", "back please"),
 )
 
 
@@ -124,16 +90,19 @@ def greeter_script(turn: Turn) -> Reply:
     Args:
         turn: The conversation so far.
     """
-    said = _said_by_tool(turn, TO_SUPPORT, TRANSFER_TO_SUPPORT)
-    if said is not None:
-        return said
+    tool = turn.tool_that_answered()
+    if tool == END_CONVERSATION:
+        return Say(FAREWELL)
+    if tool == TO_SUPPORT:
+        owed = _greeter_knows(turn) if _at_once(turn, TO_SUPPORT) else None
+        return Say(_joined(owed, TRANSFER_TO_SUPPORT))
+    if turn.last_text == NOT_TRANSFERRED:
+        return _stays(turn, _greeter_facts_on(turn, _said_meanwhile(turn)))
     if turn.last_role not in ("developer", "system") and turn.user_texts:
         return _greeter_answer(turn, turn.user_texts[-1])
     if not turn.tool_calls(TO_GREETER):
         return Say(GREETING)
-    asked = _asked_after_transfer(turn)
-    about = _greeter_facts(asked or _reason_for(turn, TO_GREETER))
-    return Say(f"{WELCOME_BACK} {about or ASK_GREETER}")
+    return _greeter_takes_over(turn, _said_meanwhile(turn))
 
 
 def support_script(turn: Turn) -> Reply:
@@ -142,25 +111,65 @@ def support_script(turn: Turn) -> Reply:
     Args:
         turn: The conversation so far.
     """
-    said = _said_by_tool(turn, TO_GREETER, TRANSFER_TO_GREETER)
-    if said is not None:
-        return said
-    if turn.last_role not in ("developer", "system") and turn.user_texts:
-        return _support_answer(turn, turn.user_texts[-1])
-    asked = _asked_after_transfer(turn) or _reason_for(turn, TO_SUPPORT)
-    product = _product_in([asked, *reversed(turn.user_texts)])
-    hears = f"I hear that this is about the {product.name}." if product else ""
-    about = _support_facts(asked, product if product is not None and _breaks(asked) else None)
-    parts = (SUPPORT_HERE, hears, about or ASK_SUPPORT)
-    return Say(" ".join(part for part in parts if part))
-
-
-def _said_by_tool(turn: Turn, transfer: str, announcement: str) -> Say | None:
-    """Say what goes with a tool that has just answered, or None."""
     tool = turn.tool_that_answered()
     if tool == END_CONVERSATION:
         return Say(FAREWELL)
-    return Say(announcement) if tool == transfer else None
+    if tool == TO_GREETER:
+        owed = _support_knows(turn, TO_SUPPORT) if _at_once(turn, TO_GREETER) else None
+        return Say(_joined(owed, TRANSFER_TO_GREETER))
+    if turn.last_text == NOT_TRANSFERRED:
+        return _stays(turn, _support_facts_on(turn, _said_meanwhile(turn)))
+    if turn.last_role not in ("developer", "system") and turn.user_texts:
+        return _support_answer(turn, turn.user_texts[-1])
+    return _support_takes_over(turn, _said_meanwhile(turn))
+
+
+def _greeter_takes_over(turn: Turn, meanwhile: str) -> Reply:
+    """Answer what was said on the way, and then what the transfer was for."""
+    if mentions(meanwhile, BYE):
+        return goodbye(turn, FAREWELL)
+    if mentions(meanwhile, _WANTS_SUPPORT) and TO_SUPPORT in turn.tools:
+        return (Call(TO_SUPPORT, {"reason": f"{MEANWHILE} {meanwhile}"}),)
+    about = [_greeter_facts_on(turn, meanwhile), _greeter_knows(turn)]
+    return Say(_joined(WELCOME_BACK, _joined(*about) or ASK_GREETER))
+
+
+def _support_takes_over(turn: Turn, meanwhile: str) -> Reply:
+    if mentions(meanwhile, BYE):
+        return goodbye(turn, FAREWELL)
+    if mentions(meanwhile, _WANTS_GREETER) and TO_GREETER in turn.tools:
+        return (Call(TO_GREETER, {"reason": f"{MEANWHILE} {meanwhile}"}),)
+    product = product_in([meanwhile, _reason_for(turn, TO_SUPPORT), *reversed(turn.user_texts)])
+    hears = f"I hear that this is about the {product.name}." if product else None
+    about = [_support_facts_on(turn, meanwhile), _support_knows(turn, TO_SUPPORT)]
+    return Say(_joined(SUPPORT_HERE, hears, _joined(*about) or ASK_SUPPORT))
+
+
+def _stays(turn: Turn, about: str | None) -> Reply:
+    """Say that the transfer has failed, and answer what was said meanwhile."""
+    if mentions(_said_meanwhile(turn), BYE):
+        return goodbye(turn, FAREWELL)
+    return Say(_joined(NOBODY_THERE, about))
+
+
+def _support_knows(turn: Turn, transfer: str) -> str | None:
+    """Return what support knows of that what a transfer was for."""
+    return _support_facts_on(turn, _reason_for(turn, transfer))
+
+
+def _support_facts_on(turn: Turn, text: str) -> str | None:
+    product = product_in([text, *reversed(turn.user_texts)]) if breaks(text) else None
+    return _support_facts(text, product)
+
+
+def _at_once(turn: Turn, transfer: str) -> bool:
+    """Tell whether the last transfer was for what was said on the way here."""
+    return _reason_for(turn, transfer).startswith(MEANWHILE)
+
+
+def _joined(*parts: str | None) -> str:
+    """Join what there is to say, each of it once."""
+    return " ".join(dict.fromkeys(part for part in parts if part))
 
 
 def _greeter_answer(turn: Turn, text: str) -> Reply:
@@ -168,9 +177,9 @@ def _greeter_answer(turn: Turn, text: str) -> Reply:
         return goodbye(turn, FAREWELL)
     if mentions(text, _WANTS_SUPPORT) and TO_SUPPORT in turn.tools:
         return (Call(TO_SUPPORT, {"reason": f"The caller said: {text}"}),)
-    if mentions(text, (*HELLO, "greeter", "reception")):
+    if mentions(text, (*HELLO, *WHO, "greeter", "reception")):
         return Say(GREETING)
-    about = _greeter_facts(text)
+    about = _greeter_facts_on(turn, text)
     if about is None and mentions(text, _THANKS):
         return Say(THANKS)
     return Say(about or LOST_GREETER)
@@ -181,19 +190,32 @@ def _support_answer(turn: Turn, text: str) -> Reply:
         return goodbye(turn, FAREWELL)
     if mentions(text, _WANTS_GREETER) and TO_GREETER in turn.tools:
         return (Call(TO_GREETER, {"reason": f"The caller said: {text}"}),)
-    product = _product_in([text, *(reversed(turn.user_texts) if _breaks(text) else ())])
+    product = product_in([text, *(reversed(turn.user_texts) if breaks(text) else ())])
     about = _support_facts(text, product)
-    if about is None and mentions(text, (*HELLO, "support")):
+    if about is None and mentions(text, (*HELLO, *WHO, "support")):
         return Say(f"{SUPPORT_HERE} {ASK_SUPPORT}")
     if about is None and mentions(text, _THANKS):
         return Say(THANKS)
     return Say(about or LOST_SUPPORT)
 
 
+def _greeter_knows(turn: Turn) -> str | None:
+    """Return what the greeter knows of that what the transfer back was for."""
+    return _greeter_facts_on(turn, _reason_for(turn, TO_GREETER))
+
+
+def _greeter_facts_on(turn: Turn, text: str) -> str | None:
+    """Return what the greeter knows; "it" is the product that was named last."""
+    named = None
+    if mentions(text, ("it", "they", "them")) and mentions(text, ("how much", "cost", "price")):
+        named = product_in([text, *reversed(turn.user_texts)])
+    return named.price if named and not product_in([text]) else _greeter_facts(text)
+
+
 def _greeter_facts(text: str) -> str | None:
-    product = _product_in([text])
-    if product is not None:
-        return product.price
+    prices = [product.price for product in PRODUCTS if mentions(text, product.known_by)]
+    if prices:
+        return " ".join(prices)
     if mentions(text, ("open", "opening", "hours", "close")):
         return HOURS
     if mentions(text, ("sell", "have", "products", "product", "price", "cost", "how much", "buy")):
@@ -211,33 +233,18 @@ def _support_facts(text: str, product: Product | None) -> str | None:
     return product.remedy if product is not None else None
 
 
-def _breaks(text: str) -> bool:
-    return bool(
-        mentions(text, ("broken", "start", "problem", "work", "works", "wrong", "help", "it"))
-    )
-
-
-def _product_in(texts: list[str]) -> Product | None:
-    """Return the product of the first text that names one."""
-    for text in texts:
-        scores = {product.name: len(mentions(text, product.known_by)) for product in PRODUCTS}
-        best = max(PRODUCTS, key=lambda product: scores[product.name])
-        if scores[best.name]:
-            return best
-    return None
-
-
 def _reason_for(turn: Turn, transfer: str) -> str:
     """Return why the other has transferred the caller."""
     calls = turn.tool_calls(transfer)
     return str(calls[-1].arguments.get("reason", "")) if calls else ""
 
 
-def _asked_after_transfer(turn: Turn) -> str:
+def _said_meanwhile(turn: Turn) -> str:
     """Return what the caller said while being transferred, or ""."""
+    said: list[str] = []
     for message in reversed(turn.messages):
         if message.get("role") == "user":
-            return text_of(message)
+            said.insert(0, text_of(message))
         if message.get("role") == "tool":
-            return ""
-    return ""
+            break
+    return " ".join(said)

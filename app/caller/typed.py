@@ -25,6 +25,7 @@ from pipecat.processors.frameworks.rtvi.frames import RTVIServerMessageFrame
 from pipecat.workers.runner import WorkerRunner
 
 from agents.display import KIND
+from agents.host import TRANSFERRING
 from app.caller.assistants import AssistantSide
 from app.caller.main_task import Failure, Parts, build_main_task, hang_up, run_conversation
 from app.telemetry.tracing import traced_call
@@ -39,6 +40,9 @@ GREETING_TIMEOUT_S = 20.0
 
 # A model has its own deadline, far shorter, and tools may be slow.
 ANSWER_TIMEOUT_S = 120.0
+
+# A transfer takes a round trip, and as long as a busy machine's model needs to begin.
+TAKEOVER_TIMEOUT_S = 20.0
 
 
 class Screen(Protocol):
@@ -86,6 +90,10 @@ class AnswerWatcher(FrameProcessor):
         """
         super().__init__(name="answer-watcher")
         self.callers_turn = asyncio.Event()
+        # Not set while a transfer was announced, and whoever takes over has not begun to speak.
+        self.taken_over = asyncio.Event()
+        self.taken_over.set()
+        self._announcing = False
         self._screen = screen
         self._calls: set[str] = set()
         self._answers = 0
@@ -128,6 +136,7 @@ class AnswerWatcher(FrameProcessor):
                 self._screen.text(f" {frame.text}" if apart else frame.text)
             case LLMFullResponseStartFrame():
                 self.callers_turn.clear()
+                self.taken_over.set()
             case FunctionCallsStartedFrame():
                 self._calls |= {call.tool_call_id for call in frame.function_calls}
             case FunctionCallInProgressFrame():
@@ -136,11 +145,22 @@ class AnswerWatcher(FrameProcessor):
                 self._screen.job(news)
             case FunctionCallResultFrame() | FunctionCallCancelFrame():
                 self._calls.discard(frame.tool_call_id)
+                self._announcing = self._announcing or _hands_over(frame)
             case LLMFullResponseEndFrame() if not self._calls:
+                if self._announcing and self._spoke:
+                    self._announcing = False
+                    self.taken_over.clear()
                 self._answers += self._spoke
                 self._spoke = False
                 self._screen.turn_over()
                 self.callers_turn.set()
+
+
+def _hands_over(frame: Frame) -> bool:
+    """Tell whether a tool has handed the conversation to another task."""
+    if not isinstance(frame, FunctionCallResultFrame) or not isinstance(frame.result, dict):
+        return False
+    return frame.result.get("status") == TRANSFERRING
 
 
 @dataclass
@@ -153,6 +173,7 @@ class TypedConversation:
         may_interrupt: Whether a line that comes early interrupts the assistant; otherwise it waits.
         answer_timeout_s: How long an answer may take before the conversation is given up.
         greeting_timeout_s: How long to wait for the assistant to speak first.
+        takeover_timeout_s: How long to wait for whoever takes over to begin to speak.
         farewell_timeout_s: How long it may take, after the last line, to end the conversation.
     """
 
@@ -161,6 +182,7 @@ class TypedConversation:
     may_interrupt: bool = True
     answer_timeout_s: float = ANSWER_TIMEOUT_S
     greeting_timeout_s: float = GREETING_TIMEOUT_S
+    takeover_timeout_s: float = TAKEOVER_TIMEOUT_S
     farewell_timeout_s: float = FAREWELL_TIMEOUT_S
     _stop: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
@@ -242,3 +264,16 @@ class TypedConversation:
     async def _callers_turn(self, watcher: AnswerWatcher) -> None:
         async with asyncio.timeout(self.answer_timeout_s):
             await watcher.callers_turn.wait()
+            while not (watcher.taken_over.is_set() and watcher.callers_turn.is_set()):
+                if not await self._is_taken_over(watcher):
+                    return
+                await watcher.callers_turn.wait()
+
+    async def _is_taken_over(self, watcher: AnswerWatcher) -> bool:
+        try:
+            async with asyncio.timeout(self.takeover_timeout_s):
+                await watcher.taken_over.wait()
+        except TimeoutError:
+            watcher.taken_over.set()
+            return False
+        return True

@@ -67,6 +67,46 @@ def test_it_repeats_itself_when_asked() -> None:
     assert answer("how much is the tornado kit", "can you say that again").text == first.text
 
 
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (["thanks", "what about the boots again"], "$299"),
+        (["hello", "how much are the boots", "how fast were they again"], "60 miles"),
+        (["say that again"], GREETING),
+        (["how much is the paint", "pardon", "please repeat that"], "$49"),
+    ],
+)
+def test_again_repeats_only_what_nothing_else_was_asked_with(
+    said: list[str], expected: str
+) -> None:
+    assert expected in answer(*said).text
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (["how much are the boots and the paint"], ["$299", "$49"]),
+        (["how much are all three together"], ["$299", "$49", "$199", "Together that is $547."]),
+        (["what do the paint and the kit cost in total"], ["$49", "$199", "$248."]),
+        (["tell me about the boots and the kit", "how much are they together"], ["$498."]),
+        (["tell me about everything"], ["jet-powered", "invisible for 24", "tornado generator"]),
+    ],
+)
+def test_every_product_that_was_named_is_answered(said: list[str], expected: list[str]) -> None:
+    text = answer(*said).text
+    assert [words for words in expected if words not in text] == []
+
+
+@pytest.mark.parametrize("said", ["who are you", "what are you?", "what can you do"])
+def test_it_says_who_it_is(said: str) -> None:
+    assert answer("how much are the boots", said).text == GREETING
+
+
+@pytest.mark.parametrize("said", ["warranty?", "any warranty", "how long is the boots' warranty"])
+def test_it_knows_the_warranty(said: str) -> None:
+    assert "two years" in answer("how much are the boots", said).text
+
+
 @pytest.mark.parametrize("bye", ["goodbye", "Thank you, goodbye.", "bye bye", "thanks bye"])
 def test_goodbye_calls_the_tool_and_then_says_farewell(bye: str) -> None:
     (call,) = answer("how much are the boots", bye)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -166,6 +167,70 @@ def answer(*said: str) -> Any:
 )
 def test_a_topic_is_found_in_what_callers_say(said: str, topic: str) -> None:
     assert answer(said) == (Call("debate", {"topic": topic}),)
+
+
+def after_rounds(*topics: str) -> list[dict[str, Any]]:
+    """Return the conversation so far, with a round on each topic that was summed up."""
+    messages: list[dict[str, Any]] = []
+    for place, topic in enumerate(topics, 1):
+        said = {role: f"On {topic}, {role}." for role in ROLES}
+        result = {"round": place, "topic": topic, "arguments": said, "absent": []}
+        call = {"id": topic, "function": {"name": "debate", "arguments": "{}"}}
+        messages += [
+            {"role": "user", "content": f"debate {topic}"},
+            {"role": "assistant", "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": topic, "content": json.dumps(result)},
+            {"role": "assistant", "content": f"Round {place}, {topic}."},
+        ]
+    return messages
+
+
+@pytest.mark.parametrize(
+    ("said", "expected", "unsaid"),
+    [
+        ("what did the analyst say in the first round", "On tea, analyst.", "rain"),
+        ("what did the critic say in round two", "On rain, critic.", "tea"),
+        ("what did the critic say in round 1", "On tea, critic.", "rain"),
+        ("what did the advocate say in the last round", "On the cost, advocate.", "tea"),
+        ("and the round before", "Round 2, rain.", "cost"),
+        ("what did the critic say about tea", "On tea, critic.", "rain"),
+        ("what did the critic say", "On the cost, critic.", "tea"),
+        ("repeat the second round", "Round 2, rain.", "tea"),
+        ("what did the critic say in the fifth round", "only 3 so far", "tea"),
+        ("and in the second", "Round 2, rain.", "tea"),
+        ("do you agree", lines.NO_WINNER, "tea"),
+        ("who won", lines.NO_WINNER, "tea"),
+        ("which topics did we have", "Round 1, tea. Round 2, rain. Round 3, the cost.", "says"),
+        ("who are you", lines.GREETING, "tea"),
+    ],
+)
+def test_rounds_are_told_apart(said: str, expected: str, unsaid: str) -> None:
+    turn = Turn([*after_rounds("tea", "rain", "the cost"), {"role": "user", "content": said}])
+    reply = lines.moderator_script(turn)
+    assert isinstance(reply, Say)
+    assert expected in reply.text
+    assert unsaid not in reply.text
+
+
+@pytest.mark.parametrize("said", ["summarize everything", "sum up the debate please"])
+def test_a_summary_has_every_round(said: str) -> None:
+    turn = Turn([*after_rounds("tea", "rain"), {"role": "user", "content": said}], TOOLS)
+    summary = str(lines.moderator_script(turn))
+    for topic in ("tea", "rain"):
+        assert [role for role in ROLES if f"On {topic}, {role}." not in summary] == []
+
+
+def test_a_topic_that_sounds_like_a_question_about_the_rounds_is_debated() -> None:
+    said = {"role": "user", "content": "debate everything about the first round"}
+    turn = Turn([*after_rounds("tea"), said], TOOLS)
+    topic = {"topic": "everything about the first round"}
+    assert lines.moderator_script(turn) == (Call("debate", topic),)
+
+
+def test_whoever_asks_during_the_first_round_is_asked_to_wait() -> None:
+    begun = [each for each in after_rounds("tea") if each["role"] != "tool"][:2]
+    asked = {"role": "user", "content": "summarize everything"}
+    assert lines.moderator_script(Turn([*begun, asked])) == Say(lines.STILL_DEBATED)
 
 
 def test_everything_that_a_recogniser_is_taught_is_understood() -> None:

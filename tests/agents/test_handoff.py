@@ -82,9 +82,13 @@ def answer(who: str, *said: str) -> Any:
     [
         (GREETER, "what do you sell", "Tornado Kit for $199"),
         (GREETER, "how much are the rocket boots", "$299"),
+        (GREETER, "how much are the boots and the paint", "$299. The Invisible Paint costs $49"),
+        (GREETER, "who are you", "this is the greeter"),
+        (SUPPORT, "who are you", "This is support"),
         (GREETER, "when are you open", "nine to five"),
         (GREETER, "thank you", "You are welcome"),
         (GREETER, "what is the meaning of life", "only a script"),
+        (SUPPORT, "my kit is silent", "batteries are empty"),
         (SUPPORT, "how long is the warranty", "two years"),
         (SUPPORT, "can i return the boots", "thirty days"),
         (SUPPORT, "can you repair it", "repair everything"),
@@ -100,6 +104,10 @@ def test_support_remembers_the_product() -> None:
     assert "no fuel" in answer(SUPPORT, "my rocket boots are broken", "it does not start").text
 
 
+def test_the_greeter_remembers_the_product() -> None:
+    assert "$49" in answer(GREETER, "is the paint nice", "how much is it").text
+
+
 @pytest.mark.parametrize("who", [GREETER, SUPPORT])
 def test_everything_that_a_recogniser_is_taught_is_understood(who: str) -> None:
     lost = [phrase for phrase in lines.PHRASES if "did not understand" in str(answer(who, phrase))]
@@ -110,6 +118,7 @@ def test_everything_that_a_recogniser_is_taught_is_understood(who: str) -> None:
     ("who", "said", "tool"),
     [
         (GREETER, "my boots are broken", "transfer_to_support"),
+        (GREETER, "my kit is silent", "transfer_to_support"),
         (GREETER, "goodbye", "end_conversation"),
         (SUPPORT, "how much is the paint", "transfer_to_greeter"),
         (SUPPORT, "thanks bye", "end_conversation"),

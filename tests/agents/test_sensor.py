@@ -45,7 +45,7 @@ async def test_the_room_reaches_its_target(placement: Placement) -> None:
         await talk.ask("make it warmer", "The target is now 23.0 degrees.")
         await clock.advance(5)
         await talk.ask("is it stable yet?", "Not yet")
-        await talk.ask("why is it slow?", "10 percent of the way every second")
+        await talk.ask("speed up the response", "10 percent of the way every second")
         await clock.advance(200)
         await talk.ask("is it stable yet?", "Yes, it is stable at 23.0 degrees.")
         await talk.ask("set it to twenty five degrees", "The target is now 25.0 degrees.")

@@ -56,7 +56,8 @@ def dependencies() -> list[str]:
 
 def files_of_tests() -> int:
     """How many files of tests this repository has."""
-    return len(list((ROOT / "tests").rglob("test_*.py")))
+    of_page = (ROOT / "web" / "tests").rglob("*.test.*")
+    return len([*(ROOT / "tests").rglob("test_*.py"), *of_page])
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,17 @@ from tests.emulators.openai import OpenAIEmulator
 ROOT = Path(__file__).parents[3]
 
 
-def driver(roles: Roles, limits: LoopLimits | None = None) -> ModelDriver:
+def driver(roles: Roles, limits: LoopLimits | None = None, root: Path = ROOT) -> ModelDriver:
     llm = roles.for_assistant(discover()["code"]).llm(NAME, instruction="Read, then answer.")
     assert isinstance(llm, Completes)
-    return ModelDriver(llm, Toolbox(Project(ROOT)), limits)
+    return ModelDriver(llm, Toolbox(Project(root)), limits)
+
+
+@contextlib.asynccontextmanager
+async def reading(root: Path) -> AsyncIterator[ModelDriver]:
+    """Read another project with the embedded script."""
+    async with Roles.open(Settings(), discover()) as roles:
+        yield driver(roles, root=root)
 
 
 @pytest.fixture
