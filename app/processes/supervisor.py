@@ -28,7 +28,7 @@ from app.processes.child import Child, Phase
 from app.processes.condition import Conditions
 from app.processes.ledger import Ledger, LedgerError
 from app.processes.listening import address_of, listen
-from app.processes.places import MAX_PLACES, check, socket_path
+from app.processes.places import MAX_PLACES, check, passing_path, socket_path
 from app.settings import Settings
 from app.stopping import HURRY_TIMEOUT_S, LEAVE_TIMEOUT_S
 
@@ -200,7 +200,8 @@ class Supervisor:
         code = await child.gone()
         expected = self._stopping.is_set() or child.told or code == 0
         self._ledger.forget(child.place)
-        socket_path(self._directory, child.place).unlink(missing_ok=True)
+        for path in (socket_path, passing_path):
+            path(self._directory, child.place).unlink(missing_ok=True)
         del self._children[child.place]
         if not expected:
             logger.error(f"Process {child.place} ended {_how(code)}")

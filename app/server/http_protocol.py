@@ -20,9 +20,16 @@ class DoorProtocol(H11Protocol):
     was made, every further one after the answer to the one before it.
     """
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        """Prepare; see uvicorn's class."""
+    def __init__(self, *args: Any, request: bytes = b"", **options: Any) -> None:
+        """Prepare; see uvicorn's class.
+
+        Args:
+            *args: As uvicorn has them.
+            request: What came over the connection before it was ours.
+            **options: As uvicorn has them.
+        """
         super().__init__(*args, **options)
+        self._request = request
         self._request_timer: asyncio.TimerHandle | None = None
         self._retired = False
 
@@ -34,6 +41,9 @@ class DoorProtocol(H11Protocol):
         """
         super().connection_made(transport)
         self._expect_request()
+        if self._request:
+            self.data_received(self._request)
+            self._request = b""
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection.

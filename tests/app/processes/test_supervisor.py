@@ -17,6 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from proxy import CloseCode
 from tests.app.cli.programs import descendants, ended, read_until, run, start
+from tests.app.server.raw import RawSocket, connected, request
 from tests.app.server.test_door import refusal
 from tests.app.server.test_draining import STORYTELLER, draining, listening, rest
 from tests.app.server.test_sessions import close_code
@@ -192,6 +193,30 @@ async def test_a_burst_fills_every_process_and_an_administrator_drains_all_of_th
         for socket in sockets:
             assert await close_code(socket) == CloseCode.GOING_AWAY
         assert await within(server.parent.wait()) == 0
+
+
+async def test_connections_that_were_kept_become_calls_in_whichever_process_has_room(
+    tmp_path: Path, directory: str
+) -> None:
+    server = await served(tmp_path, directory, TRUNKLINE_MAX_SESSIONS="2")
+    async with ended(server.parent), contextlib.AsyncExitStack() as stack:
+        kept = [await stack.enter_async_context(connected(server.url)) for _ in range(12)]
+        for raw in kept:
+            raw.writer.write(b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        for raw in kept:
+            await within(raw.reader.readuntil(b'{"status":"alive"}'))
+        # They came in turn, so that every other one is in the same process.
+        came = [await answer_of(raw) for raw in kept[:10:2]]
+        assert came == [b"101"] * 4 + [b"503"]
+        assert await server.by_place() == {"00": 2, "01": 2}
+
+
+async def answer_of(raw: RawSocket) -> bytes:
+    """Ask for a WebSocket over a connection that there is; gives the status."""
+    lines = request("/ws/storyteller").split(b"\r\n")
+    raw.writer.write(b"\r\n".join(line for line in lines if not line.startswith(b"Auth")))
+    status: bytes = (await within(raw.reader.readuntil(b"\r\n\r\n"))).split(b" ")[1]
+    return status
 
 
 async def test_a_process_that_stands_still_gets_no_callers(tmp_path: Path, directory: str) -> None:
