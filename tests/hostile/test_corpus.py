@@ -230,6 +230,26 @@ async def test_five_hundred_connections_that_do_nothing_are_dropped_in_the_end(
     await five_hundred(server, begin)
 
 
+async def test_twenty_peers_that_ask_without_end_and_read_no_answer_are_dropped(
+    server: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_protocol, "REQUEST_TIMEOUT_S", 1.0)
+    # A long answer, as the kernel takes megabytes of them before anybody has to read.
+    lines = ("GET /openapi.json HTTP/1.1", "Host: 127.0.0.1", f"Authorization: Bearer {TOKEN}")
+    asked = "\r\n".join((*lines, "", "")).encode() * 20
+
+    async def ask() -> None:
+        async with connected(server.url, receive_bytes=2048) as raw:
+            raw.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            with pytest.raises(ConnectionError):
+                while True:
+                    raw.writer.write(asked)
+                    await raw.writer.drain()
+
+    await within(asyncio.gather(*(ask() for _ in range(20))))
+    assert (await server.client.get("/readyz")).status_code == 200
+
+
 async def test_callers_that_say_no_hello_hold_a_slot_no_longer_than_a_hello_may_take(
     server: Asking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
