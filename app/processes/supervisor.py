@@ -273,9 +273,18 @@ class Supervisor:
     async def _renew(self) -> bool:
         """Replace every process; tells whether that was possible."""
         logger.info("Every process is replaced, one after the other")
+        replaced = 0
         for child in self._current():
-            if child.phase is Phase.READY and not await self._replace(child):
-                return False
+            # One that is about to take callers may have read the settings as they were.
+            await self._settled(child)
+            if child.phase is Phase.READY:
+                if not await self._replace(child):
+                    return False
+                replaced += 1
+        if not replaced:
+            logger.error("No process was replaced, as none takes callers; see the lines above")
+            return False
+        # One that has ended meanwhile has another in its place, as fresh as the others.
         logger.info("Every process was replaced")
         return True
 
