@@ -95,6 +95,7 @@ def create_app(
     app.include_router(admin.router)
     app.include_router(docs.router)
     app.include_router(metrics.router)
+    app.include_router(routes.nowhere)
     app.add_middleware(BodyLimit)
     answer_with_problems(app)
     return app

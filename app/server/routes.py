@@ -21,7 +21,7 @@ from app.server.admission.slots import FULL, RETRY_S
 from app.server.caller import Caller
 from app.server.identity import Principal
 from app.server.metadata import metadata_of
-from app.server.problems import problems
+from app.server.problems import FRAMEWORK_PROBLEMS, problems
 from app.server.refusal import Refusal, TurnedAwayError
 from app.server.session import Session
 from app.server.state import ServerState, state_of
@@ -33,7 +33,11 @@ from proxy.wire import SESSION_HEADER
 
 router = APIRouter()
 
+# What comes after every other route.
+nowhere = APIRouter()
+
 # A draining server is replaced soon.
+NOTHING_HERE = Refusal(HTTPStatus.NOT_FOUND, *FRAMEWORK_PROBLEMS[HTTPStatus.NOT_FOUND])
 NO_ASSISTANT = Refusal(HTTPStatus.NOT_FOUND, "no_assistant", "there is no such assistant here")
 DRAINING = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "draining", "the server is going away", RETRY_S)
 
@@ -182,6 +186,12 @@ async def session(websocket: WebSocket, state: State, assistant: str | None = No
         await state.take_back(arrival, let_in.caller.principal)
         return
     await state.sessions.run(held, arrival)
+
+
+@nowhere.websocket("/{path:path}")
+async def nothing(websocket: WebSocket, state: State, path: str) -> None:
+    """Say that no WebSocket is here; without an answer it would look like a wrong token."""
+    await websocket.send_denial_response(state.turned_away(NOTHING_HERE))
 
 
 def _returning(websocket: WebSocket) -> bool:
