@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated
@@ -141,12 +142,14 @@ class _LetIn:
         caller: Who they are.
         slot: What they take a session with.
         place: Where they wait for one; None for both if they come back.
+        said_hello: To be called once they have said hello, or never will.
     """
 
     recipe: Recipe
     caller: Caller
     slot: Slot | None = None
     place: Place | None = None
+    said_hello: Callable[[], None] = lambda: None
 
 
 @router.websocket("/ws")
@@ -165,7 +168,10 @@ async def session(websocket: WebSocket, state: State, assistant: str | None = No
     if let_in.slot is not None:
         state.sessions.add(held, let_in.slot)
     try:
-        arrival = await _hear(websocket, held)
+        try:
+            arrival = await _hear(websocket, held)
+        finally:
+            let_in.said_hello()
         returning = returning or arrival.returning
         if place is not None and not returning:
             waited = Waiter(place, let_in.caller, websocket.scope, arrival)
@@ -251,7 +257,8 @@ async def _let_in(websocket: WebSocket, state: ServerState, assistant: str | Non
     traceparent = websocket.headers.get("traceparent")
     caller = Caller(principal.name, metadata_of(websocket), traceparent)
     if returning:
-        return _LetIn(recipe, caller)  # who comes back has a slot
+        # Who comes back has a slot.
+        return _LetIn(recipe, caller, said_hello=state.returning.enter(principal))
     if state.hand_on(websocket):
         return None  # looking at a JWT may have taken a while; looking at a ticket takes none
     return _LetIn(recipe, caller, *_reserve(websocket, state, principal, recipe))

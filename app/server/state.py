@@ -11,7 +11,7 @@ from starlette.requests import HTTPConnection
 from agents import Assistants, Recipe
 from app.processes.condition import ProcessState
 from app.processes.ledger import LedgerError
-from app.server.admission import SlotLimits, Slots, WaitingRoom
+from app.server.admission import Returning, SlotLimits, Slots, WaitingRoom
 from app.server.admission.book import SharedBook
 from app.server.building import Builder
 from app.server.caller import Caller
@@ -42,6 +42,7 @@ class ServerState:
         builder: Builds the tasks of sessions.
         request_drain: Asks for a drain, after which the server stops.
         slots: How many sessions there may be.
+        returning: Connections that say they come back, and have not said to what.
         room: Where callers wait for one.
         metrics: What the server counts.
         lag: How late its event loop is.
@@ -61,6 +62,7 @@ class ServerState:
     membership: Membership | None = None
     peers: Peers = field(init=False)
     slots: Slots = field(init=False)
+    returning: Returning = field(init=False)
     room: WaitingRoom = field(init=False)
     lag: LoopLag = field(init=False)
     # Those that an alert asks for are there before they happen.
@@ -71,6 +73,7 @@ class ServerState:
         one = self.membership
         book = None if one is None else SharedBook(one.ledger, one.place)
         self.slots = Slots(SlotLimits.of(self.settings), book)
+        self.returning = Returning(self.slots.limits)
         self.peers = Peers(self.settings, one)
         self.room = WaitingRoom(self.slots, self.settings.max_waiting_callers)
         self.lag = LoopLag(self.settings.stall_timeout_s, self.metrics.lag.observe)
