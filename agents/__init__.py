@@ -1,6 +1,7 @@
 """Assistants: recipes that build the tasks of one session, and what they are made of."""
 
 from agents.discovery import Assistants, discover
+from agents.display import show
 from agents.errors import AgentsError, DuplicateAssistantError, RecipeError
 from agents.recipe import GATEWAY, Recipe, assistant
 from agents.script import Call, Reply, Say, Script, Turn
@@ -22,4 +23,5 @@ __all__ = [
     "Turn",
     "assistant",
     "discover",
+    "show",
 ]

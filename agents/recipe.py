@@ -41,6 +41,7 @@ class Recipe:
         scripts: What the embedded language model says, by task.
         frames: Frame types that callers may send beyond the default.
         speaks: Whether its tasks send sound, in voices of their own; callers then bring none.
+        shows_jobs: Whether a caller's screen shows the jobs of its tasks.
         server_needs: Environment variables without which a server does not host it, each with what
             to set it to. In one process, where whoever calls is whoever runs it, they are optional.
     """
@@ -53,6 +54,7 @@ class Recipe:
     scripts: Mapping[str, Script] = field(default_factory=dict)
     frames: tuple[type[Frame], ...] = ()
     speaks: bool = False
+    shows_jobs: bool = True
     server_needs: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -144,6 +146,7 @@ def assistant(
     scripts: Mapping[str, Script] | None = None,
     frames: Sequence[type[Frame]] = (),
     speaks: bool = False,
+    shows_jobs: bool = True,
     server_needs: Mapping[str, str] | None = None,
 ) -> Callable[[Build], Recipe]:
     """Turn a function that builds the tasks of one session into an assistant.
@@ -166,6 +169,7 @@ def assistant(
         scripts: What the embedded language model says, by task.
         frames: Frame types that callers may send beyond the default, for example raw audio.
         speaks: Whether its tasks send sound, in voices of their own; callers then bring none.
+        shows_jobs: Whether a caller's screen shows which tasks ask which, and what they answer.
         server_needs: Variables without which a server does not host it, and what to set them to.
 
     Returns:
@@ -182,6 +186,7 @@ def assistant(
             scripts=dict(scripts or {}),
             frames=tuple(frames),
             speaks=speaks,
+            shows_jobs=shows_jobs,
             server_needs=dict(server_needs or {}),
         )
 

@@ -318,13 +318,13 @@ def _contradictions(settings: Settings) -> list[str]:
     problems = server_contradictions(settings)
     if not settings.guarded and settings.listen_host not in LOOPBACK_HOSTS:
         problems.append(
-            f"{PREFIX}HOST={settings.listen_host} without {PREFIX}TOKENS would let anybody in; "
-            "set a token, or listen on 127.0.0.1"
+            f"{PREFIX}HOST={settings.listen_host} without tokens would let anybody in; set "
+            f"{PREFIX}TOKENS, a file of principals or JWTs, or listen on 127.0.0.1"
         )
     if not settings.guarded and settings.pool_host not in LOOPBACK_HOSTS:
         problems.append(
-            f"{PREFIX}POOL_HOST={settings.pool_host} without {PREFIX}TOKENS would show the metrics "
-            "to anybody; set a token, or listen on 127.0.0.1"
+            f"{PREFIX}POOL_HOST={settings.pool_host} without tokens would show the metrics to "
+            f"anybody; set {PREFIX}TOKENS, a file of principals or JWTs, or listen on 127.0.0.1"
         )
     needed = (
         ("stt", settings.stt_vendor == "deepgram", settings.deepgram_api_key, "DEEPGRAM_API_KEY"),

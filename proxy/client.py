@@ -98,7 +98,7 @@ class WebSocketProxyClientTask(LineTask):
         filter_ = Filter(
             exported=tuple(local),
             remote=[*(remote or ())],
-            inbound_frames=FROM_ASSISTANT,
+            inbound_frames=FROM_ASSISTANT.allowing(*(options.allowed_frames if options else ())),
             reserved=frozenset({name}),
             family=frozenset(family),
         )

@@ -99,6 +99,17 @@ class LineStats:
         return self._sum(lambda tally: tally.messages)
 
     @property
+    def crossings(self) -> int:
+        """Messages that crossed, both ways together; asked of every session every second."""
+        return sum(tally.messages for tally in self.tallies.values())
+
+    @property
+    def shown(self) -> int:
+        """Messages of those that were for the caller's screen."""
+        tally = self.tallies.get((Direction.OUT, Kind.SHOWN))
+        return 0 if tally is None else tally.messages
+
+    @property
     def size_bytes(self) -> Counter[Direction]:
         """Bytes of those messages, by direction."""
         return self._sum(lambda tally: tally.size_bytes)

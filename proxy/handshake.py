@@ -30,6 +30,8 @@ class TrunkOptions:
         patience: How long this end waits for the other, and how long it is silent itself.
         outbox: How much may wait to be written.
         tap: Looks at frames that cross; None for nobody.
+        allowed_frames: At the caller's end, frame types that the assistant may send beyond the
+            default, for example what is for a screen.
         traceparent: Gives what the caller's hello says of the trace that it is part of.
     """
 
@@ -39,6 +41,7 @@ class TrunkOptions:
     patience: Patience = field(default_factory=Patience)
     outbox: OutboxLimits = field(default_factory=OutboxLimits)
     tap: FrameTap | None = None
+    allowed_frames: tuple[type[Frame], ...] = ()
     traceparent: Callable[[], str | None] = lambda: None
 
 

@@ -22,6 +22,9 @@ UNREACHABLE = "the task cannot be reached"
 LINE_LOST = "the line was lost"
 UNSENDABLE = "the answer could not be sent"
 
+# What a line or a bus says of a job that it answers itself.
+JOB_FAILURES = frozenset({UNREACHABLE, LINE_LOST, UNSENDABLE})
+
 _ENDINGS = (BusJobResponseMessage, BusJobResponseUrgentMessage, BusJobStreamEndMessage)
 
 # A job of a group has the same id for each of its tasks.

@@ -14,6 +14,8 @@ from enum import StrEnum
 from pipecat.bus.messages import BusFrameMessage, BusMessage, BusSystemMessage
 from pipecat.frames.frames import AudioRawFrame, Frame, ImageRawFrame, TTSAudioRawFrame
 
+from proxy.codec.rules import SHOWN
+
 _MEDIA = (AudioRawFrame, ImageRawFrame)
 
 # Places of dropped messages that are kept beyond as many as there are messages.
@@ -26,11 +28,15 @@ class Kind(StrEnum):
     SYSTEM = "system"  # goes ahead of everything else
     DATA = "data"  # kept, in order
     FRAME = "frame"  # kept, in order; may be given up while there is no connection
+    SHOWN = "shown"  # the same, for the caller's screen; no part of the conversation
     SPEECH = "speech"  # the same, and dropped as soon as it was interrupted
     MEDIA = "media"  # dropped, oldest first
 
 
-_KINDS: dict[type[Frame], Kind] = {}
+# What may be given up while there is no connection.
+_FRAMES = (Kind.FRAME, Kind.SHOWN, Kind.SPEECH)
+
+_KINDS: dict[type[Frame], Kind] = dict.fromkeys(SHOWN, Kind.SHOWN)
 
 
 def kind_of(message: BusMessage) -> Kind:
@@ -144,7 +150,7 @@ class Outbox:
         self._count += 1
         if kind is Kind.MEDIA:
             self._media.append(waiting)
-        elif kind in (Kind.FRAME, Kind.SPEECH):
+        elif kind in _FRAMES:
             self._frames.append(waiting)
         if self._media and self.size_bytes > self.limits.media_bytes:
             self._shed_media(self.limits.media_bytes)
@@ -169,7 +175,7 @@ class Outbox:
                 return waiting
             if waiting.kind is Kind.MEDIA:
                 self._media.popleft()
-            elif waiting.kind in (Kind.FRAME, Kind.SPEECH):
+            elif waiting.kind in _FRAMES:
                 self._frames.popleft()
             return self._taken(waiting)
         return None

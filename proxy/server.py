@@ -11,6 +11,7 @@ from starlette.websockets import WebSocket
 
 from proxy.arrival import Arrival, arrive
 from proxy.close_codes import CloseCode
+from proxy.codec.rules import HOME, SHOWN
 from proxy.dialect import Event, Opened, Role
 from proxy.errors import LineError, LinkClosedError
 from proxy.filter import FROM_CALLER, Filter
@@ -42,6 +43,8 @@ class ServerLineOptions:
         family: Where the assistant's tasks are spread over several sessions that the caller joins:
             those that are elsewhere, and those here that only they may address. See `Filter`.
         tap: Looks at frames that cross; None for nobody.
+        shown: Whether a caller with the stock dialect gets what is for its screen; with ours, it
+            says so itself.
     """
 
     allowed_frames: tuple[type[Frame], ...] = ()
@@ -54,6 +57,7 @@ class ServerLineOptions:
     cancelled_code: CloseCode = CloseCode.GOING_AWAY
     family: frozenset[str] = frozenset()
     tap: FrameTap | None = None
+    shown: bool = False
 
     def trunk(self) -> TrunkOptions:
         """Return what concerns a line of `trunkline.v1`."""
@@ -136,6 +140,7 @@ class WebSocketProxyServerTask(LineTask):
             exported=self._exported,
             remote=[] if remote_task_name is None else [remote_task_name],
             inbound_frames=FROM_CALLER.allowing(*options.allowed_frames),
+            home=HOME - SHOWN if options.shown else HOME,
             may_switch=True,
             family=options.family,
         )
@@ -150,6 +155,12 @@ class WebSocketProxyServerTask(LineTask):
     def exported(self) -> Iterable[str]:
         """Names of the tasks that the caller may address."""
         return self._exported
+
+    def viewer(self) -> str | None:
+        """Name the caller's task, as it is called here, if it has a screen and is there."""
+        filter_ = self._filter
+        looks = filter_.remote and filter_.hears and filter_.home.isdisjoint(SHOWN)
+        return filter_.remote[0] if looks and not self._gone.is_set() else None
 
     async def start(self) -> None:
         """Start reading and writing, and announce the exported tasks as they become ready."""

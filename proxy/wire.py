@@ -25,6 +25,10 @@ SESSION_HEADER = "Trunkline-Session"
 WAIT_HEADER = "Trunkline-Wait"
 WAIT_PARAMETER = "wait"
 
+# How a caller with the stock dialect, in which nobody says what it wants, asks for what is for its
+# screen, with the value 1.
+SCREEN_HEADER = "Trunkline-Screen"
+
 # A frame, message or field: its number, or its name where it has none.
 Key = int | str
 

@@ -6,10 +6,12 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import kubernetes_validate
 import pytest
 import yaml
@@ -95,6 +97,54 @@ def test_probes_ask_what_the_server_answers() -> None:
     assert {probe["path"] for probe in probes} == {"/livez"}
     assert CONTAINER["readinessProbe"]["httpGet"]["path"] == "/readyz"
     assert {probe["port"] for probe in probes} == {CONTAINER["ports"][0]["name"]}
+
+
+def test_prometheus_takes_the_configuration_and_finds_the_pods(tmp_path: Path) -> None:
+    config = yaml.safe_load((DEPLOY / "prometheus" / "scrape.yaml").read_text())
+    (job,) = config["scrape_configs"]
+    # Debian builds Prometheus without the part that asks Kubernetes.
+    (asked,) = job.pop("kubernetes_sd_configs")
+    assert asked == {"role": "pod"}
+    job["static_configs"] = [{"targets": ["127.0.0.1:8765"]}]
+    path = tmp_path / "prometheus.yaml"
+    path.write_text(yaml.safe_dump(config))
+    run("promtool", "check", "config", "--syntax-only", path)
+    (label, port) = (rule for rule in job["relabel_configs"] if rule.get("action") == "keep")
+    assert label["regex"] in DEPLOYMENT["spec"]["template"]["metadata"]["labels"].values()
+    assert port["regex"] == CONTAINER["ports"][0]["name"]
+    assert job["metrics_path"] == "/metrics"
+
+
+async def test_the_tokens_that_the_manifests_ask_for_open_what_they_are_for(tmp_path: Path) -> None:
+    config = MANIFESTS["configmap.yaml"]["data"]
+    (mount,) = (each for each in CONTAINER["volumeMounts"] if each["name"] == "principals")
+    file = Path(config["TRUNKLINE_PRINCIPALS_FILE"]).relative_to(mount["mountPath"])
+    said = (KUBERNETES / "kustomization.yaml").read_text()
+    asked = re.findall(r"^# (trunkline token new .*)$", said, re.MULTILINE)
+    callers, prometheus = [_made(words, tmp_path) for words in asked]
+    settings = Settings(port=0, default_assistant="parrot", principals_file=tmp_path / file)
+    async with running_server(settings, Assistants(RECIPES)) as (address, _):
+        base = address.replace("ws://", "http://")
+        async with httpx.AsyncClient(base_url=base) as client:
+            for token, path, status in (
+                (callers, "/v1/assistants", 200),
+                (callers, "/metrics", 403),
+                (prometheus, "/metrics", 200),
+            ):
+                header = {"Authorization": f"Bearer {token}"}
+                assert (await client.get(path, headers=header)).status_code == status
+
+
+def _made(words: str, folder: Path) -> str:
+    """Make a token as somebody would who types what the manifest says."""
+    program, *rest = shlex.split(words)
+    assert program == "trunkline"
+    command = [sys.executable, "-m", "app.cli", *rest]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    made = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
+    return made.stdout.strip()
 
 
 @pytest.fixture

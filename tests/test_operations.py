@@ -64,6 +64,12 @@ def test_close_codes_in_the_text_are_those_of_the_code() -> None:
         assert int(number) in set(CloseCode)
 
 
+def test_of_every_close_code_it_says_what_to_do() -> None:
+    rows = [row for row in TEXT.splitlines() if re.match(r"\| \d{4} `", row)]
+    told = [int(number) for row in rows for number in re.findall(r"\b(\d{4}) `", row)]
+    assert sorted(told) == sorted(CloseCode)
+
+
 def test_every_request_of_the_administration_is_there() -> None:
     for route in router.routes:
         assert isinstance(route, APIRoute)

@@ -18,6 +18,7 @@ from pipecat.processors.aggregators.llm_response_universal import (
 from pipecat.services.llm_service import FunctionCallParams, LLMService
 from pipecat.turns.user_turn_strategies import ExternalUserTurnStrategies
 
+from agents.display import KIND, show
 from agents.jobs import Jobs
 from agents.sensor.answers import Answers
 from agents.sensor.processors import Clock, SensorReader, SensorStats
@@ -45,7 +46,7 @@ class Controller(Jobs, PipelineWorker):
             clock: Tells when to read it.
         """
         self._thermometer = thermometer
-        self._stats = SensorStats()
+        self._stats = SensorStats(on_reading=self._show)
         self._answers = Answers()
         tools: list[Any] = [
             self.read_temperature,
@@ -124,6 +125,11 @@ class Controller(Jobs, PipelineWorker):
         """
         self._thermometer.set_response(float(per_s))
         await params.result_callback({"status": "set", **self._settings()})
+
+    def _show(self, celsius: float) -> None:
+        """Show a reading to a caller who looks; it is the screen's, and nobody is told of it."""
+        reading = {"temperature_c": round(celsius, 2), "target_c": self._settings()["target_c"]}
+        show(self, {KIND: "reading", "task": self.name, **reading})
 
     def _settings(self) -> dict[str, float]:
         thermometer = self._thermometer

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Protocol
@@ -112,13 +113,17 @@ class Summary:
 class SensorStats(FrameProcessor):
     """Keeps the last minute of readings. Readings go no further, as nobody behind wants them."""
 
-    def __init__(self, window: int = WINDOW) -> None:
+    def __init__(
+        self, window: int = WINDOW, on_reading: Callable[[float], None] | None = None
+    ) -> None:
         """Begin without a reading.
 
         Args:
             window: How many readings to keep.
+            on_reading: Called with every reading; None for nobody.
         """
         super().__init__(name="sensor-stats")
+        self._on_reading = on_reading
         self._readings: deque[float] = deque(maxlen=window)
         self._first = asyncio.Event()
 
@@ -133,6 +138,8 @@ class SensorStats(FrameProcessor):
         if isinstance(frame, SensorReadingFrame):
             self._readings.append(frame.celsius)
             self._first.set()
+            if self._on_reading is not None:
+                self._on_reading(frame.celsius)
         else:
             await self.push_frame(frame, direction)
 

@@ -25,6 +25,9 @@ TICK_S = 0.001
 _AUDIO_TICKS = round(INTERVAL_S / TICK_S)
 _TURN_TICKS = round(1.0 / TICK_S)
 
+# What stands in place of the time of a text that asks for very many.
+NO_TIME_S = 0.0
+
 # Words that are later than this count as not delivered.
 STRAGGLER_S = 1.0
 
@@ -91,6 +94,12 @@ class Caller:
         if self._socket is not None:
             self._socket.send(self._dialect.text(time.monotonic()))
 
+    def go_deaf(self) -> None:
+        """Read nothing from now on, and ask to be told much."""
+        if self._socket is not None:
+            self._socket.stop_reading()
+            self._socket.send(self._dialect.text(NO_TIME_S))
+
     def _beat_later(self) -> None:
         if self._dialect.heartbeat_s is not None:
             loop = asyncio.get_running_loop()
@@ -122,6 +131,7 @@ class Load:
         """
         self._peer, self._url = peer, ""
         self._callers: list[Caller] = []
+        self._deaf: Caller | None = None
 
     async def dial(self, url: str) -> Mapping[str, Any]:
         """Take the URL that everybody calls."""
@@ -154,6 +164,13 @@ class Load:
         """Let one caller hang up and another call, as callers do."""
         self._callers.pop(0).hang_up()
         await self.resize(len(self._callers) + 1)
+
+    async def deafen(self) -> Mapping[str, Any]:
+        """Let one more caller come, who reads nothing and is told much."""
+        self._deaf = Caller(self._peer)
+        await self._deaf.open(self._url)
+        self._deaf.go_deaf()
+        return {}
 
     async def converse(self, for_s: float, settle_s: float) -> Mapping[str, Any]:
         """Let everybody hold a voice conversation.
@@ -224,7 +241,7 @@ class Load:
 
 async def _answer(control: Control, load: Load) -> None:
     control.say({})
-    asked = (load.dial, load.resize, load.converse, load.type)
+    asked = (load.dial, load.resize, load.converse, load.type, load.deafen)
     await control.answer({answer.__name__: answer for answer in asked})
 
 

@@ -66,6 +66,11 @@ class RawSocket(asyncio.Protocol):
             self._protocol.send_binary(data)
             self._flush()
 
+    def stop_reading(self) -> None:
+        """Leave everything that comes from now on to the network."""
+        if self._transport is not None and not self.gone.is_set():
+            self._transport.pause_reading()
+
     def ping(self) -> None:
         """Ask for a pong, as client halves do now and then; it is not waited for."""
         if not self.gone.is_set() and self._protocol.state is State.OPEN:

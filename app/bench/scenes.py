@@ -27,7 +27,7 @@ from app.bench.names import (
     SUPPORT,
     Scene,
 )
-from app.bench.stamps import stamp_in, stamped
+from app.bench.stamps import PLACEHOLDER, stamp_in, stamped
 from app.services.language_models import SharedOpenAILLMService
 
 # Of a service that is never called.
@@ -40,11 +40,15 @@ INSTRUCTION = "You are a friendly assistant. Keep responses brief, this is a voi
 WORDS_A_TURN = 10
 WORD_INTERVAL_S = 0.1
 
+# What is said to one who reads nothing: 20 MiB.
+POURED_TEXT = "x" * 16 * 1024
+POURED_TEXTS = 1280
+
 DOWN = FrameDirection.DOWNSTREAM
 
 
 class Echo(BaseWorker):
-    """Sends every text back, without a pipeline."""
+    """Sends every text back, without a pipeline; and very many for one that has no time in it."""
 
     async def on_bus_message(self, message: BusMessage) -> None:
         """Answer a text with a new frame of the same text."""
@@ -52,8 +56,17 @@ class Echo(BaseWorker):
         if not isinstance(message, BusFrameMessage) or message.source == self.name:
             return
         if isinstance(message.frame, LLMTextFrame):
-            echo = LLMTextFrame(message.frame.text)
-            await self.send_bus_message(BusFrameMessage(echo, DOWN, source=self.name))
+            if message.frame.text == PLACEHOLDER:
+                self.create_task(self._pour(), "pour")
+            else:
+                await self._say(message.frame.text)
+
+    async def _pour(self) -> None:
+        for _ in range(POURED_TEXTS):
+            await self._say(POURED_TEXT)
+
+    async def _say(self, text: str) -> None:
+        await self.send_bus_message(BusFrameMessage(LLMTextFrame(text), DOWN, source=self.name))
 
 
 class Talker(OpenAILLMService):

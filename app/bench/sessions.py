@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from rich.progress import Progress
 
 from app.bench.child import Child, server_and_load
+from app.bench.deaf import measure_deaf
 from app.bench.names import Scene
 from app.bench.options import Options
 from app.bench.report import Aim, Better, Measure, Peer, Samples
@@ -57,7 +58,7 @@ async def measure(options: Options, progress: Progress) -> list[Measure]:
         for name, value in values.items():
             found.setdefault(name, Samples()).add(peer, value)
 
-    step = progress.add_task("sessions", total=rounds * len(options.peers))
+    step = progress.add_task("sessions", total=rounds * len(options.peers) + 1)
     for round_ in range(rounds):
         for peer in options.peers:
             async with server_and_load(peer, Scene.MODEL) as (server, load):
@@ -65,7 +66,10 @@ async def measure(options: Options, progress: Progress) -> list[Measure]:
                 if round_ == rounds - 1:
                     note(peer, **await _fill(server, load, size))
             progress.advance(step)
-    return _measures({name: samples.medians() for name, samples in found.items()}, size.full)
+    beside = await measure_deaf(options.peers, quick=options.quick)
+    progress.advance(step)
+    medians = {name: samples.medians() for name, samples in found.items()}
+    return _measures(medians, size.full) + beside
 
 
 async def _set_up(server: Child, load: Child, size: _Size) -> dict[str, float]:

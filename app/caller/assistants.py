@@ -11,6 +11,7 @@ from pipecat.workers.base_worker import BaseWorker
 from pipecat.workers.runner import WorkerRunner
 
 from agents import AgentsError, Recipe, SessionContext
+from agents.display import CallerDisplay
 from app.addresses import shown_url
 from app.caller.directory import look_up
 from app.caller.main_task import MAIN_NAME
@@ -18,9 +19,9 @@ from app.errors import AppError
 from app.failures import failure_of
 from app.services import Roles
 from app.telemetry.tracing import current_traceparent
-from proxy import CloseCode, ConnectError, LinkClosedError, WebSocketProxyClientTask
+from proxy import CloseCode, ConnectError, DirectBus, LinkClosedError, WebSocketProxyClientTask
 from proxy.close_codes import MEANINGS
-from proxy.codec.rules import HOME
+from proxy.codec.rules import HOME, SHOWN
 from proxy.handshake import TrunkOptions
 
 LINE_NAME = "line"
@@ -68,7 +69,12 @@ class RemoteAssistant:
     """
 
     def __init__(
-        self, url: str, *, token: str | None, start_timeout_s: float = START_TIMEOUT_S
+        self,
+        url: str,
+        *,
+        token: str | None,
+        start_timeout_s: float = START_TIMEOUT_S,
+        has_screen: bool = False,
     ) -> None:
         """Prepare; nothing is dialled yet.
 
@@ -76,6 +82,7 @@ class RemoteAssistant:
             url: The server's WebSocket URL.
             token: The bearer token, or None.
             start_timeout_s: How long the assistant may take to be ready.
+            has_screen: Whether the caller wants what is for a screen: who talks, and the jobs.
         """
         self.error: str | None = None
         self._url = url
@@ -87,7 +94,10 @@ class RemoteAssistant:
             url=url,
             local_task_name=MAIN_NAME,
             headers={"Authorization": f"Bearer {token}"} if token else None,
-            options=TrunkOptions(traceparent=lambda: self._traceparent),
+            options=TrunkOptions(
+                traceparent=lambda: self._traceparent,
+                allowed_frames=tuple(SHOWN) if has_screen else (),
+            ),
         )
         self._runner: WorkerRunner | None = None
         # The assistant is ready, or will never be.
@@ -166,14 +176,16 @@ class LocalAssistant:
         error: Always None; an assistant here cannot be out of reach.
     """
 
-    def __init__(self, recipe: Recipe, roles: Roles) -> None:
+    def __init__(self, recipe: Recipe, roles: Roles, *, has_screen: bool = False) -> None:
         """Prepare.
 
         Args:
             recipe: The assistant.
             roles: Makes its services.
+            has_screen: See `RemoteAssistant`.
         """
         self.error: str | None = None
+        self._has_screen = has_screen
         self._recipe = recipe
         self._roles = roles
         self._runner: WorkerRunner | None = None
@@ -198,7 +210,11 @@ class LocalAssistant:
             principal="local",
             services=self._roles.for_assistant(self._recipe),
         )
-        await runner.add_workers(*await self._build(context))
+        tasks = await self._build(context)
+        if self._has_screen and isinstance(runner.bus, DirectBus):
+            bus = runner.bus
+            bus.display = CallerDisplay(bus, self._recipe, tasks, lambda: MAIN_NAME)
+        await runner.add_workers(*tasks)
 
     async def _build(self, context: SessionContext) -> list[BaseWorker]:
         try:
@@ -212,11 +228,14 @@ class LocalAssistant:
             raise AppError(f"{what}: {failure_of(error)}") from error
 
     async def begin(self, main: PipelineWorker) -> None:
-        """Activate the first task as soon as it is ready."""
+        """Activate the first task as soon as it is ready, and the caller is there to hear it."""
         assert self._runner is not None
-        first = self._recipe.exports[0]
+        registry, first = self._runner.registry, self._recipe.exports[0]
 
         async def on_ready(_: WorkerReadyData) -> None:
             await main.activate_worker(first)
 
-        await self._runner.registry.watch(first, on_ready)
+        async def on_main_ready(_: WorkerReadyData) -> None:
+            await registry.watch(first, on_ready)
+
+        await registry.watch(main.name, on_main_ready)

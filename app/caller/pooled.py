@@ -21,7 +21,7 @@ from proxy import CloseCode, ConnectError, LinkClosedError, WebSocketProxyClient
 from proxy.bus.claims import Claims, Offer
 from proxy.bus.dialler import ChannelDialler, NotServedError
 from proxy.bus.streams import NOTICE_PERIOD_S, BrokerDownError
-from proxy.codec.rules import HOME
+from proxy.codec.rules import HOME, SHOWN
 from proxy.handshake import TrunkOptions
 from proxy.pulse import Patience
 
@@ -77,6 +77,7 @@ class PooledAssistant:
         where: str,
         start_timeout_s: float = START_TIMEOUT_S,
         offer_timeout_s: float = OFFER_TIMEOUT_S,
+        has_screen: bool = False,
     ) -> None:
         """Prepare; nothing is claimed yet.
 
@@ -87,6 +88,7 @@ class PooledAssistant:
             where: The broker's URL, fit to be shown.
             start_timeout_s: How long the assistant may take to be ready.
             offer_timeout_s: How long to wait for pools that together have every task.
+            has_screen: See `RemoteAssistant`.
         """
         self.error: str | None = None
         self._claims = claims
@@ -95,6 +97,9 @@ class PooledAssistant:
         self._where = where
         self._start_timeout_s = start_timeout_s
         self._offer_timeout_s = offer_timeout_s
+        self._options = TrunkOptions(
+            patience=PATIENCE, allowed_frames=tuple(SHOWN) if has_screen else ()
+        )
         self._floor = Floor(MAIN_NAME)
         self._parts: list[Part] = []
         self._lines = 0
@@ -206,7 +211,7 @@ class PooledAssistant:
             remote_task_name=exported if not siblings else [*exported, *_others(offer)],
             local_task_name=[MAIN_NAME, *siblings],
             active=True,
-            options=TrunkOptions(patience=PATIENCE),
+            options=self._options,
             family=offer.all_tasks if siblings else (),
         )
         part = Part(offer, line)

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -21,8 +21,10 @@ from pipecat.frames.frames import (
 )
 from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.processors.frameworks.rtvi.frames import RTVIServerMessageFrame
 from pipecat.workers.runner import WorkerRunner
 
+from agents.display import KIND
 from app.caller.assistants import AssistantSide
 from app.caller.main_task import Failure, Parts, build_main_task, hang_up, run_conversation
 from app.telemetry.tracing import traced_call
@@ -47,6 +49,9 @@ class Screen(Protocol):
 
     def tool(self, name: str, arguments: object) -> None:
         """Show that the assistant calls a tool."""
+
+    def job(self, news: Mapping[str, Any]) -> None:
+        """Show what became of a job between the assistant's tasks; see `agents.display`."""
 
     def turn_over(self) -> None:
         """The assistant has finished; it is the caller's turn."""
@@ -127,6 +132,8 @@ class AnswerWatcher(FrameProcessor):
                 self._calls |= {call.tool_call_id for call in frame.function_calls}
             case FunctionCallInProgressFrame():
                 self._screen.tool(frame.function_name, frame.arguments)
+            case RTVIServerMessageFrame(data=dict() as news) if news.get(KIND) == "job":
+                self._screen.job(news)
             case FunctionCallResultFrame() | FunctionCallCancelFrame():
                 self._calls.discard(frame.tool_call_id)
             case LLMFullResponseEndFrame() if not self._calls:

@@ -7,6 +7,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Any
 
 from dotenv import load_dotenv
@@ -137,7 +138,7 @@ def _install(what: Wanted) -> None:
 
     async def bot(arguments: RunnerArguments) -> None:
         sides = await shared.get()
-        options = BotOptions(sides.roles, sides.side, what.phrases)
+        options = BotOptions(sides.roles, partial(sides.side, has_screen=True), what.phrases)
         await hold_conversation(await make_transport(arguments), arguments, options)
 
     sys.modules["__main__"].bot = bot  # type: ignore[attr-defined]

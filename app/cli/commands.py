@@ -44,7 +44,7 @@ TokenOption = Annotated[
 def serve(
     host: Annotated[
         str | None,
-        typer.Option(help="Where to listen. Loopback unless TRUNKLINE_TOKENS is set."),
+        typer.Option(help="Where to listen. Loopback unless callers need a token."),
     ] = None,
     port: Annotated[int | None, typer.Option(help="The port. 0 takes a free one.")] = None,
     processes: Annotated[

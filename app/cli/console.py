@@ -5,8 +5,10 @@ import contextlib
 import json
 import signal
 import sys
+import textwrap
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 from app.caller.typed import TypedConversation
 from app.cli import INTERRUPTED, complain, err, out
@@ -16,6 +18,9 @@ from app.logs import configure_logs
 
 # A file on standard input is read no further than this ahead of the conversation.
 WAITING_LINES = 16
+
+# What a worker answers is for the assistant, and stands here as a line of its own.
+MAX_JOB_TEXT = 200
 
 
 class Terminal:
@@ -45,6 +50,13 @@ class Terminal:
         told = foreign(json.dumps(arguments, default=str, ensure_ascii=False))
         out.print(f"[dim]{self._name} calls {foreign(name)} {told}[/]", soft_wrap=True)
 
+    def job(self, news: Mapping[str, Any]) -> None:
+        """Show what became of a job."""
+        told = _told(news)
+        if told:
+            self._break_line()
+            out.print(f"[dim]{foreign(told)}[/]", soft_wrap=True)
+
     def turn_over(self) -> None:
         """Give the turn to the caller."""
         self._break_line()
@@ -65,6 +77,24 @@ class Terminal:
         if self._speaking:
             out.print()
             self._speaking = False
+
+
+def _told(news: Mapping[str, Any]) -> str:
+    """Say in a line what became of a job; empty for the pieces of an answer that grows."""
+    task, asked_by, name = news["task"], news["asked_by"], news["name"]
+    text = textwrap.shorten(news.get("text", ""), MAX_JOB_TEXT, placeholder=" …")
+    if news.get("piece"):
+        return ""
+    match news["state"]:
+        case "started":
+            return f"{asked_by} asks {task}" + (f" to do {name}" if name else "")
+        case "update":
+            return f"{task}: {text}" if text else ""
+        case "completed":
+            return f"{task} answers {asked_by}" + (f": {text}" if text else "")
+        case "cancelled":
+            return f"{task} is told to stop"
+    return f"{task} failed" + (f": {text}" if text else "")
 
 
 async def run_console(
@@ -91,7 +121,8 @@ async def run_console(
     if what.here and what.settings.llm_vendor == "embedded":
         err.print("[yellow]No OPENAI_API_KEY is set: a script answers, not a language model.[/]")
     async with open_sides(what) as sides:
-        conversation = TypedConversation(sides.side(), terminal, may_interrupt=person)
+        side = sides.side(has_screen=True)
+        conversation = TypedConversation(side, terminal, may_interrupt=person)
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, conversation.stop)
         result = await conversation.hold(_lines(terminal))
     if result.interrupted:

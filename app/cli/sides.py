@@ -77,16 +77,23 @@ class Sides:
     roles: Roles
     claims: Claims | None = None
 
-    def side(self) -> AssistantSide:
-        """Return the assistant's side of a conversation."""
+    def side(self, *, has_screen: bool = False) -> AssistantSide:
+        """Return the assistant's side of a conversation.
+
+        Args:
+            has_screen: Whether the caller wants what is for a screen.
+        """
         what = self.what
         if what.remote_url is not None:
-            return RemoteAssistant(what.remote_url, token=what.token)
+            return RemoteAssistant(what.remote_url, token=what.token, has_screen=has_screen)
         if self.claims is not None:
             assert what.bus_url is not None
             recipe, where = what.assistants.get(what.assistant), shown_url(what.bus_url)
-            return PooledAssistant(self.claims, what.assistant, recipe, where=where)
-        return LocalAssistant(what.assistants[what.assistant], self.roles)
+            return PooledAssistant(
+                self.claims, what.assistant, recipe, where=where, has_screen=has_screen
+            )
+        recipe = what.assistants[what.assistant]
+        return LocalAssistant(recipe, self.roles, has_screen=has_screen)
 
 
 def wanted(

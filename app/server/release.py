@@ -8,14 +8,12 @@ make the circles are cut here; what a recipe's own objects hold is left to them.
 Source: measured; without this 870 objects of a session of one `LLMWorker` wait for the collector.
 """
 
-from collections.abc import Iterator
-
-from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.utils.base_object import BaseObject
-from pipecat.workers.base_worker import BaseWorker
 from pipecat.workers.runner import WorkerRunner
+
+from app.server.parts import ENTRIES, parts_of, processors_of, workers_of
 
 # Attributes of Pipecat's that lead from a worker or processor to what it is part of, or beside it.
 _WORKER_LINKS = ("_bus", "_registry", "_worker_runner")
@@ -30,10 +28,8 @@ _PROCESSOR_LINKS = (
     "_downstream_push_frame",
 )
 
-# Attributes of Pipecat's that hold many such: the tools of a model, the workers of a runner, and
-# who waits for a worker to be ready.
+# Attributes of Pipecat's that hold many such: the tools of a model, and who waits for a worker.
 _TOOLS = "_functions"
-_ENTRIES = "_entries"
 _WATCHES = "_watches"
 
 
@@ -43,18 +39,16 @@ async def release(runner: WorkerRunner) -> None:
     Args:
         runner: The runner.
     """
-    workers: list[BaseWorker] = [entry.worker for entry in vars(runner)[_ENTRIES].values()]
-    for worker in workers:
+    for worker in workers_of(runner):
         await runner.bus.unsubscribe(worker)
         _forget_handlers(worker)
-        if isinstance(worker, PipelineWorker):
-            for processor in _processors_of(worker.pipeline):
-                _release_processor(processor)
+        for processor in processors_of(worker):
+            _release_processor(processor)
         _cut(worker, _WORKER_LINKS + _LINE_LINKS)
     await runner.bus.unsubscribe(runner)
     _forget_handlers(runner)
     vars(runner.registry)[_WATCHES].clear()
-    vars(runner)[_ENTRIES].clear()
+    vars(runner)[ENTRIES].clear()
 
 
 def _release_processor(processor: FrameProcessor) -> None:
@@ -64,17 +58,9 @@ def _release_processor(processor: FrameProcessor) -> None:
     for part in vars(processor).values():
         if isinstance(part, LLMContext):
             part.set_tools()  # methods of the worker; the messages stay
-        elif isinstance(part, BaseObject) and not isinstance(part, FrameProcessor | BaseWorker):
-            # What an aggregator is made of: controllers that call it back.
-            _forget_handlers(part)
-            _cut(part, _PROCESSOR_LINKS)
-
-
-def _processors_of(processor: FrameProcessor) -> Iterator[FrameProcessor]:
-    """Iterate over a processor and all that are inside it."""
-    for inner in processor.processors:
-        yield from _processors_of(inner)
-    yield processor
+    for part in parts_of(processor):
+        _forget_handlers(part)
+        _cut(part, _PROCESSOR_LINKS)
 
 
 def _forget_handlers(owner: BaseObject) -> None:

@@ -30,7 +30,7 @@ from app.server.together.joining import Waiter
 from proxy import CloseCode, LineError, LinkClosedError
 from proxy.arrival import Arrival, arrive
 from proxy.close_codes import reason_for
-from proxy.wire import SESSION_HEADER
+from proxy.wire import SCREEN_HEADER, SESSION_HEADER
 
 router = APIRouter()
 
@@ -255,7 +255,8 @@ async def _let_in(websocket: WebSocket, state: ServerState, assistant: str | Non
         return None  # before its ticket is taken, which is good once
     principal, recipe = await _admit(websocket, state, assistant)
     traceparent = websocket.headers.get("traceparent")
-    caller = Caller(principal.name, metadata_of(websocket), traceparent)
+    has_screen = websocket.headers.get(SCREEN_HEADER) == "1"
+    caller = Caller(principal.name, metadata_of(websocket), traceparent, has_screen)
     if returning:
         # Who comes back has a slot.
         return _LetIn(recipe, caller, said_hello=state.returning.enter(principal))

@@ -16,11 +16,13 @@ from pipecat.workers.base_worker import BaseWorker
 from pipecat.workers.runner import WorkerRunner
 
 from agents import GATEWAY, Recipe, SessionContext
+from agents.display import CallerDisplay
 from app.server.building import Builder
 from app.server.caller import Caller
 from app.server.isolation import contained
 from app.server.limits import SessionLimits
 from app.server.release import release
+from app.server.spare_room import give_back_room
 from app.server.states import LEGAL_MOVES, SessionState
 from app.server.turns import SessionBus, Turns
 from app.services import Roles
@@ -28,6 +30,7 @@ from app.telemetry import Metrics, SessionRecord
 from proxy import CloseCode, LineStats, ServerLineOptions, WebSocketProxyServerTask
 from proxy.arrival import Arrival
 from proxy.errors import LinkClosedError
+from proxy.gate import Gate
 from proxy.outbox import OutboxLimits
 
 # A pipeline that is told to end or cancel does so within a second, unless a service in it hangs on
@@ -80,7 +83,7 @@ class Session:
     _crossed: int = field(default=0, init=False)
     _active_at: float = field(default_factory=time.monotonic, init=False)
     _leaving: CloseCode | None = field(default=None, init=False)
-    _over: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _over: Gate = field(default_factory=Gate, init=False)
     _code: CloseCode = field(default=CloseCode.ENDED, init=False)
 
     @cached_property
@@ -155,12 +158,13 @@ class Session:
         return tuple(task.name for task in self._tasks if task.active)
 
     def idle_s(self, now: float) -> float:
-        """Tell how long nothing has crossed, as far as those who asked could see.
+        """Tell how long nothing was said across the line, as far as those who asked could see.
 
         Args:
             now: The time in seconds, as `started_at`.
         """
-        crossed = self.stats.messages.total()
+        # What is shown of itself, as of a sensor, is nothing that anybody said.
+        crossed = self.stats.crossings - self.stats.shown
         if crossed != self._crossed:
             self._crossed, self._active_at = crossed, now
         return now - self._active_at
@@ -202,6 +206,7 @@ class Session:
         line.add_event_handler("on_line_interrupted", self._on_interrupted)
         line.add_event_handler("on_line_resumed", self._on_resumed)
         self.record.follow(runner.bus, line, tasks)
+        bus.display = CallerDisplay(bus, self.recipe, tasks, line.viewer, family=self.family)
         running = asyncio.create_task(self._hold(runner, line, tasks), name=runner.name)
         watching = asyncio.create_task(self._watch(runner, tasks, deadline))
         try:
@@ -307,6 +312,7 @@ class Session:
                 cancelled_code=CloseCode.ASSISTANT_FAILED,
                 family=self.family,
                 tap=self.record,
+                shown=self.caller.has_screen,
             ),
         )
 
@@ -318,6 +324,7 @@ class Session:
         except TimeoutError:
             self._late()
             return
+        give_back_room(runner)
         self._move(SessionState.DETACHED if self._line_waits() else SessionState.READY)
         exported = [task for task in tasks if task.name in self.recipe.exports]
         stopped = [asyncio.create_task(task.wait()) for task in exported]
@@ -356,6 +363,8 @@ class Session:
             logger.error(f"The session's runner failed: {type(running.exception()).__name__}")
         await line.close(self._code)
         self.record.leave()
+        if isinstance(runner.bus, SessionBus):
+            runner.bus.display = None
         self._line = None
         self._tasks = ()
         if running.done():

@@ -23,6 +23,7 @@ from pipecat.bus.messages import (
 from pipecat.bus.subscriber import BusSubscriber
 
 from proxy.bus.mailbox import Lane, Mailbox
+from proxy.display import Display
 from proxy.errors import LineError
 from proxy.jobs import UNREACHABLE, failure
 
@@ -45,6 +46,7 @@ class DirectBus(WorkerBus):
 
     Attributes:
         watch: Is shown every message but frames as it is sent; must neither wait nor raise.
+        display: Shows the caller what happens on this bus; None where nobody may look.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -55,6 +57,7 @@ class DirectBus(WorkerBus):
         """
         super().__init__(**options)
         self.watch: Callable[[BusMessage], None] | None = None
+        self.display: Display | None = None
         self._mailboxes: dict[str, Mailbox] = {}
         self._outlets: tuple[Mailbox, ...] = ()
         self._takes_frames: tuple[Mailbox, ...] = ()
@@ -137,8 +140,11 @@ class DirectBus(WorkerBus):
             BusOverflowError: If a receiver is too far behind. The others get the message.
         """
         target, frame = message.target, isinstance(message, BusFrameMessage)
-        if not frame and self.watch is not None:
-            self.watch(message)
+        if not frame:
+            if self.watch is not None:
+                self.watch(message)
+            if self.display is not None:
+                self.display.noticed(message)
         full = None
         for mailbox in self._takes_frames if frame else self._takes_others:
             name = mailbox.name

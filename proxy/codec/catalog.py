@@ -82,7 +82,7 @@ class Catalog:
         self._nested: dict[type, Record] = {}
         self._by_class: dict[type, Record] = {}
         self._by_name: dict[str, Record] = {}
-        for cls in classes_in(frames, Frame):
+        for cls in (*classes_in(frames, Frame), *rules.SHOWN):
             self._add(self._record(cls))
         for module in (bus_messages, ui_messages):
             for cls in classes_in(module, BusMessage):

@@ -121,6 +121,7 @@ FRAMES = (
     "MixerEnableFrame",
     "VolumeFrame",
     "VolumeGainFrame",
+    "RTVIServerMessageFrame",
 )
 
 MESSAGES = (

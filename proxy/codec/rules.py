@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pipecat.frames import frames as f
+from pipecat.processors.frameworks.rtvi.frames import RTVIServerMessageFrame
 
 _BASE = "a base class; only its subclasses are sent"
 _LIVE = "carries a live object of its own process"
@@ -138,10 +139,15 @@ CONVERSATION: frozenset[type[f.Frame]] = frozenset(
     }
 )
 
+# Frames that are for the caller's screen: what Pipecat's own observer tells every RTVI client.
+SHOWN: frozenset[type[f.Frame]] = frozenset({RTVIServerMessageFrame})
+
 # Frames that stay on the side where they began, because they are many or large and the other side
-# has no use for them by default: the microphone, the camera, metrics, ticks while someone speaks.
+# has no use for them by default: the microphone, the camera, metrics, ticks while someone speaks;
+# and what is for a screen, as most callers have none.
 HOME: frozenset[type[f.Frame]] = frozenset(
     {
+        *SHOWN,
         f.BotSpeakingFrame,
         f.InputAudioRawFrame,
         f.InputFileRawFrame,

@@ -59,13 +59,24 @@ class Placed:
     address: str = ""
     claims: Claims | None = None
 
-    def side(self, name: str) -> AssistantSide:
-        """Return the assistant's side of a new conversation."""
+    def side(self, name: str, *, has_screen: bool = False) -> AssistantSide:
+        """Return the assistant's side of a new conversation.
+
+        Args:
+            name: The assistant's name.
+            has_screen: Whether the caller wants what is for a screen.
+        """
+        recipe = self.assistants[name]
         if self.placement is Placement.HERE:
-            return LocalAssistant(self.assistants[name], self.roles)
+            return LocalAssistant(recipe, self.roles, has_screen=has_screen)
         if self.claims is not None:
-            return PooledAssistant(self.claims, name, self.assistants[name], where="the broker")
-        return RemoteAssistant(f"{self.address}/ws/{name}", token=TOKEN)
+            where = "the broker"
+            return PooledAssistant(self.claims, name, recipe, where=where, has_screen=has_screen)
+        return RemoteAssistant(self.url(name), token=TOKEN, has_screen=has_screen)
+
+    def url(self, name: str) -> str:
+        """Return where an assistant is, behind a URL."""
+        return f"{self.address}/ws/{name}"
 
 
 @contextlib.asynccontextmanager
@@ -130,11 +141,13 @@ class Talk:
         said: Everything that the assistant said.
         tools: The tools that it called, with their arguments.
         problems: What failed.
+        jobs: What became of jobs, where the side has a screen.
     """
 
     said: str = ""
     tools: list[tuple[str, object]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    jobs: list[Mapping[str, Any]] = field(default_factory=list)
     result: TypedResult | None = None
     _heard: int = 0
     _news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -146,6 +159,10 @@ class Talk:
 
     def tool(self, name: str, arguments: object) -> None:
         self.tools.append((name, arguments))
+        self._news.set()
+
+    def job(self, news: Mapping[str, Any]) -> None:
+        self.jobs.append(news)
         self._news.set()
 
     def turn_over(self) -> None:

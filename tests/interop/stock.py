@@ -22,6 +22,7 @@ from pipecat.processors.aggregators.llm_response_universal import (
     LLMUserAggregatorParams,
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.processors.frameworks.rtvi.frames import RTVIServerMessageFrame
 from pipecat.registry.types import WorkerReadyData
 from pipecat.turns.user_turn_strategies import ExternalUserTurnStrategies
 from pipecat.workers.llm import LLMWorkerActivationArgs
@@ -42,6 +43,7 @@ class Listener(FrameProcessor):
     def __init__(self) -> None:
         super().__init__(name="listener")
         self.words: list[str] = []
+        self.news: list[Any] = []
         self.word = asyncio.Event()
         self.answered = asyncio.Event()
 
@@ -52,6 +54,8 @@ class Listener(FrameProcessor):
             self.word.set()
         elif isinstance(frame, LLMFullResponseEndFrame):
             self.answered.set()
+        elif isinstance(frame, RTVIServerMessageFrame):
+            self.news.append(frame.data)
         await self.push_frame(frame, direction)
 
     @property
@@ -62,7 +66,8 @@ class Listener(FrameProcessor):
 class StockBot:
     """The main task of Pipecat's remote example, typed to instead of spoken to."""
 
-    def __init__(self) -> None:
+    def __init__(self, assistant: str = "assistant") -> None:
+        self.assistant = assistant
         self.runner = WorkerRunner(handle_sigint=False)
         self.listener = Listener()
         self.context = LLMContext()
@@ -84,7 +89,7 @@ class StockBot:
             "proxy",
             url=url,
             local_worker_name="acme",
-            remote_worker_name="assistant",
+            remote_worker_name=self.assistant,
             forward_messages=(BusFrameMessage,),
             headers=headers,
             active=True,
@@ -92,10 +97,10 @@ class StockBot:
 
         async def on_assistant_ready(_: WorkerReadyData) -> None:
             await self.worker.activate_worker(
-                "assistant", args=LLMWorkerActivationArgs(messages=[WELCOME])
+                self.assistant, args=LLMWorkerActivationArgs(messages=[WELCOME])
             )
 
-        await self.runner.registry.watch("assistant", on_assistant_ready)
+        await self.runner.registry.watch(self.assistant, on_assistant_ready)
         await self.runner.add_workers(proxy, self.worker)
         self.running = asyncio.create_task(self.runner.run(auto_end=False))
         try:

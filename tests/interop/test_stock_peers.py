@@ -45,6 +45,22 @@ async def test_a_stock_bot_holds_a_conversation_with_our_server(url: str) -> Non
         await bot.ask("Thank you, goodbye.", "Goodbye!")
         assert bot.running is not None
         await within(bot.running)
+        assert bot.listener.news == []
+
+
+async def test_a_stock_bot_that_asks_is_shown_who_talks_and_the_jobs(url: str) -> None:
+    headers = {"Authorization": f"Bearer {TOKEN}", "Trunkline-Screen": "1"}
+    async with StockBot("moderator").calling(f"{url}/debate", headers) as bot:
+        await bot.ask("debate whether tea is better than coffee", "The analyst says")
+        await bot.ask("Thank you, goodbye.", "oodbye")
+        assert bot.running is not None
+        await within(bot.running)
+        news = bot.listener.news
+    assert news[0] == {"trunkline": "active", "task": "moderator"}
+    states = [(job["task"], job["state"]) for job in news[1:]]
+    roles = ("advocate", "critic", "analyst")
+    expected = [(role, state) for role in roles for state in ("started", "completed")]
+    assert sorted(states) == sorted(expected)
 
 
 async def test_our_end_of_the_line_holds_a_conversation_with_a_stock_server(

@@ -1,8 +1,9 @@
 """Two ends of a line in one place: no sockets, no event loop, a clock that only the test moves.
 
 Connections break where the test says. Whatever was on its way is gone then, as it is when a TCP
-connection dies: each side may have written more than the other got to read, and a message that was
-cut in half never was one.
+connection dies: each side may have written more than the other got to read. `break_after` breaks
+one at any byte: what was whole by then arrives, and what was cut in half never was a message, as
+under a WebSocket. What was written waits on its way for as long as the test lets it.
 """
 
 from collections import deque
@@ -28,7 +29,9 @@ from proxy.dialect import (
 )
 from proxy.filter import FROM_ASSISTANT, FROM_CALLER, Filter
 from proxy.handshake import TrunkOptions
+from proxy.outbox import Kind
 from proxy.protocol import TrunkLine
+from proxy.sequence import SYSTEM_OVERSHOOT_BYTES
 from proxy.wire import Hello, read_hello
 
 CALLER, ASSISTANT = "acme", "assistant"
@@ -183,8 +186,18 @@ class MemoryLink:
     def pump(self, end: End) -> None:
         """Write what an end has to write."""
         way = self.to_assistant if end is self.caller else self.to_caller
-        while self.up and (data := end.line.next_outgoing()) is not None:
+        while self.up and (data := self._next_of(end)) is not None:
             way.append(data)
+
+    def _next_of(self, end: End) -> bytes | None:
+        """Take what an end writes next, which must have room in the other end's window."""
+        sender = end.line._sender
+        before_bytes = sender.under_way_bytes
+        data = end.line.next_outgoing()
+        if sender.under_way_bytes > before_bytes:
+            beyond_bytes = SYSTEM_OVERSHOOT_BYTES if sender.kind is Kind.SYSTEM else 0
+            assert before_bytes < sender.window_bytes + beyond_bytes, "no room in the window"
+        return data
 
     def arrive(self, end: End, count: int = 1) -> int:
         """Let messages arrive at an end; tell how many did."""
@@ -223,6 +236,22 @@ class MemoryLink:
             self.assistant.closing = None
             if self.assistant.line.state is LineState.OPEN:
                 self.assistant.act(self.assistant.line.disconnected(code))
+
+    def break_after(self, to_caller_bytes: int, to_assistant_bytes: int) -> None:
+        """Break the connection when so many bytes have arrived, wherever that is in a message.
+
+        Args:
+            to_caller_bytes: What still arrives at the caller's end.
+            to_assistant_bytes: What still arrives at the assistant's end.
+        """
+        for end, way, left_bytes in (
+            (self.caller, self.to_caller, to_caller_bytes),
+            (self.assistant, self.to_assistant, to_assistant_bytes),
+        ):
+            while self.up and way and len(way[0]) <= left_bytes:
+                left_bytes -= len(way[0])
+                self.arrive(end)
+        self.cut()
 
     def pass_time(self, seconds: float, *, step: float = 0.25) -> None:
         """Let time pass, with ticks at both ends and messages carried."""

@@ -37,6 +37,7 @@ from pipecat.frames.frames import (
     TextFrame,
 )
 from pipecat.processors.frame_processor import FrameDirection
+from pipecat.processors.frameworks.rtvi.frames import RTVIServerMessageFrame
 
 from proxy.codec import rules
 from proxy.filter import (
@@ -231,3 +232,17 @@ def test_a_name_from_the_wire_is_short_printable_and_free() -> None:
     for bad in ("", "a" * (MAX_NAME_LENGTH + 1), "a\nb", None, 3, ["a"]):
         assert not valid_name(bad)
     assert not valid_name("assistant", taken=["assistant"])
+
+
+def test_what_is_for_a_screen_crosses_only_to_who_asked_and_only_that_way() -> None:
+    news = carried(RTVIServerMessageFrame(data={"kind": "order"}), "assistant")
+    server, client = server_filter(), client_filter()
+    assert server.outbound(news) is DropReason.HOME
+    assert client.inbound(news).dropped is DropReason.HOME
+    server.home -= rules.SHOWN
+    client.inbound_frames = FROM_ASSISTANT.allowing(*rules.SHOWN)
+    assert server.outbound(news) is None
+    assert client.inbound(news).messages == (news,)
+    assert server.outbound(carried(news.frame, "worker")) is DropReason.LOCAL
+    assert server.inbound(carried(news.frame)).dropped is DropReason.HOME
+    assert client.outbound(carried(news.frame)) is DropReason.HOME

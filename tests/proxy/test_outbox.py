@@ -3,6 +3,7 @@ from typing import Any
 from pipecat.bus.messages import BusFrameMessage
 from pipecat.frames.frames import Frame, LLMTextFrame, OutputAudioRawFrame, TTSAudioRawFrame
 from pipecat.processors.frame_processor import FrameDirection
+from pipecat.processors.frameworks.rtvi.frames import RTVIServerMessageFrame
 
 from proxy.outbox import SPARE_PLACES, Kind, Outbox, OutboxLimits, kind_of
 
@@ -206,3 +207,16 @@ def test_what_was_dropped_leaves_nothing_behind_however_long_nobody_reads() -> N
         outbox.give_up_frames()
         assert len(outbox._data) < 3 * len(outbox) + SPARE_PLACES < 200
     assert drained(outbox)[:3] == [b"the first", b"1990 lost", b"word 1990"]
+
+
+def test_what_is_for_a_screen_is_kept_in_order_and_given_up_like_any_frame() -> None:
+    news = RTVIServerMessageFrame(data={"kind": "order"})
+    message = BusFrameMessage(source="a", frame=news, direction=FrameDirection.DOWNSTREAM)
+    assert kind_of(message) is Kind.SHOWN
+    outbox = Outbox(OutboxLimits(total_bytes=20))
+    outbox.put(b"word", Kind.FRAME)
+    outbox.put(b"n" * 20, Kind.SHOWN)
+    outbox.put(b"data", Kind.DATA)
+    assert outbox.drop_media() == 0
+    assert outbox.give_up_frames() == 2
+    assert drained(outbox) == [b"2 lost", b"data"]

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from pipecat.bus.messages import BusJobUpdateMessage, BusJobUpdateUrgentMessage
@@ -17,10 +17,11 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.aggregators.llm_context import LLMContext
 
+from proxy.close_codes import CloseCode
 from proxy.dialect import Direction, LineState
 from proxy.filter import CALLER_SUFFIX, DropReason
 from proxy.handshake import TrunkOptions
-from proxy.outbox import OutboxLimits
+from proxy.outbox import Kind, OutboxLimits
 from proxy.pulse import Patience
 from tests.proxy.memory_link import ASSISTANT, CALLER, End, MemoryLink
 
@@ -146,6 +147,10 @@ class Schedules(RuleBasedStateMachine):
     def cut(self, noticed: bool) -> None:
         self.link.cut(noticed=noticed)
 
+    @rule(to_caller=st.integers(0, 5000), to_assistant=st.integers(0, 5000))
+    def cut_at_a_byte(self, to_caller: int, to_assistant: int) -> None:
+        self.link.break_after(to_caller, to_assistant)
+
     @precondition(lambda self: not self.link.up)
     @rule(lose_hello=st.booleans(), lose_welcome=st.booleans())
     def redial(self, lose_hello: bool, lose_welcome: bool) -> None:
@@ -178,12 +183,16 @@ class Schedules(RuleBasedStateMachine):
 
     @invariant()
     def bounded(self) -> None:
+        """What waits is bounded, apart from what nobody may give up; the link looks at windows."""
         for end in (self.link.caller, self.link.assistant):
-            sender = end.line._sender
-            assert sender.outbox.size_bytes <= self.options.outbox.total_bytes + 1000 or (
-                len(sender.outbox) <= 80
-            )
-            assert sender.under_way_bytes <= self.options.window_bytes + 64 * 1024 + 70_000
+            outbox, limits = end.line._sender.outbox, self.options.outbox
+            waiting = [*outbox._system, *outbox._data]
+            sizes = [len(one.data) for one in waiting]
+            assert outbox.size_bytes == sum(sizes)
+            urgent = sum(len(one.data) for one in outbox._system)
+            kept = sum(len(one.data) for one in outbox._data if one.kind is Kind.DATA)
+            beyond = max(limits.total_bytes, urgent + kept)
+            assert outbox.size_bytes <= beyond + max(sizes, default=0)
             assert end.line.state is not LineState.CLOSED
 
     def teardown(self) -> None:
@@ -277,11 +286,31 @@ class TightSchedules(Schedules):
 
 for machine in (Schedules, WideSchedules, TightSchedules):
     machine.TestCase.settings = settings(
-        max_examples=400,
+        max_examples=800,
         stateful_step_count=40,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow],
     )
+
+
+@given(sizes=st.lists(st.integers(1, 3000), max_size=40))
+@settings(max_examples=200, deadline=None)
+def test_a_producer_that_waits_for_nobody_is_cut_off_at_the_bound_and_not_before(
+    sizes: list[int],
+) -> None:
+    link = MemoryLink(caller=SMALL, assistant=SMALL)
+    link.connect()
+    end, total_bytes = link.assistant, SMALL.outbox.total_bytes
+    for size in sizes:
+        end.send(LLMTextFrame("x" * size))
+        waiting_bytes = sum(len(one.data) for one in end.line._sender.outbox._data)
+        if end.closing is not None:
+            assert end.closing is CloseCode.PEER_TOO_SLOW
+            assert waiting_bytes > total_bytes
+            return
+        assert waiting_bytes <= total_bytes
+
+
 TestSchedules = Schedules.TestCase
 TestWideSchedules = WideSchedules.TestCase
 TestTightSchedules = TightSchedules.TestCase

@@ -8,7 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 from fastapi import FastAPI, WebSocket
-from pipecat.bus.messages import BusEndMessage
+from pipecat.bus.messages import BusActivateWorkerMessage, BusEndMessage, BusFrameMessage
+from pipecat.frames.frames import Frame, LLMTextFrame
+from pipecat.processors.frame_processor import FrameDirection
+from pipecat.processors.frameworks.rtvi.frames import RTVIServerMessageFrame
 from pipecat.workers.runner import WorkerRunner
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
@@ -16,6 +19,7 @@ from websockets.typing import Subprotocol
 from app.loopback import serve_on_loopback
 from proxy import CloseCode, DirectBus, ServerLineOptions, WebSocketProxyServerTask, arrival
 from proxy.arrival import Arrival
+from proxy.codec.stock import StockCodec
 from proxy.wire import SUBPROTOCOL, Ack, End, Hello, Ready, Welcome, encode, make_decoder
 from tests.proxy.conversation import Echo, SmallServer, parrot, within
 
@@ -170,3 +174,66 @@ async def test_a_task_whose_caller_says_nothing_is_told_so(
         async with connect(url, subprotocols=TRUNK) as socket:
             assert await code_of(socket) == CloseCode.BAD_HELLO
         assert await within(gone.get()) == CloseCode.BAD_HELLO
+
+
+@contextlib.asynccontextmanager
+async def held(options: ServerLineOptions, *, stock: bool = False) -> AsyncIterator[SmallServer]:
+    server = SmallServer(lambda: [parrot()], options=options, stock=stock)
+    async with server.serve():
+        yield server
+
+
+async def test_who_looks_is_known_by_the_name_that_it_has_here() -> None:
+    async with held(PATIENT) as server:
+        wants = msgspec.structs.replace(HELLO, wants=("RTVIServerMessageFrame", 115))
+        async with greeted(server, wants) as socket:
+            await heard(socket, Welcome)
+            line = await within(server.lines.get())
+            assert line.viewer() == "acme@caller"
+        async with greeted(server) as socket:
+            await heard(socket, Welcome)
+            blind = await within(server.lines.get())
+            assert blind.viewer() is None
+        await line.close(CloseCode.ENDED)
+        assert line.viewer() is None
+
+
+@pytest.mark.parametrize("shown", [True, False])
+async def test_with_the_stock_dialect_nobody_looks_unless_the_server_was_told(shown: bool) -> None:
+    news = RTVIServerMessageFrame(data={"kind": "order", "items": 3})
+    met = asyncio.Event()
+
+    async def on_remote_ready(*_: object) -> None:
+        met.set()
+
+    async with (
+        held(ServerLineOptions(shown=shown), stock=True) as server,
+        connect(server.url) as socket,
+    ):
+        line = await within(server.lines.get())
+        assert line.viewer() is None  # it has not said its name
+        line.add_event_handler("on_remote_ready", on_remote_ready)
+        activate = BusActivateWorkerMessage(source="acme", target="assistant")
+        await socket.send(StockCodec().encode(activate))
+        await within(met.wait())
+        assert line.viewer() == ("acme@caller" if shown else None)
+        for frame in (news, LLMTextFrame("a word")):
+            direction = FrameDirection.DOWNSTREAM
+            await line.bus.send(
+                BusFrameMessage(source="assistant", frame=frame, direction=direction)
+            )
+        came = await within(frames_until(socket, LLMTextFrame))
+    assert [getattr(frame, "data", None) for frame in came[:-1]] == ([news.data] if shown else [])
+    assert line.stats.shown == shown
+
+
+async def frames_until(socket: ClientConnection, last: type[Frame]) -> list[Frame]:
+    """Read frames of the stock dialect up to one of a type."""
+    frames: list[Frame] = []
+    while not (frames and isinstance(frames[-1], last)):
+        data = await socket.recv()
+        assert isinstance(data, bytes)
+        message = StockCodec().decode(data)
+        if isinstance(message, BusFrameMessage):
+            frames.append(message.frame)
+    return frames

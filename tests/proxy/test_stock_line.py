@@ -101,6 +101,7 @@ def test_two_ends_carry_a_frame() -> None:
     assert event.message.frame.text == "hello"
     assert caller.stats.messages == {OUT: 1}
     assert assistant.stats.messages == {IN: 1}
+    assert assistant.stats.crossings == caller.stats.crossings == 1
     assert assistant.stats.size_bytes[IN] == caller.stats.size_bytes[OUT] == len(data)
 
 

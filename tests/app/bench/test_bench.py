@@ -79,6 +79,10 @@ async def test_sessions_are_set_up_and_used(tmp_path: Path) -> None:
         "texts back in, 99 %, ms",
     )
     assert "a session's objects, " in measures
+    positive(measures, "texts of 50 callers, 99 %, ms")
+    # One who reads nothing is bounded on ours, and on stock by what was said to it.
+    held = measures["what that one holds of memory, MiB"]
+    assert held["ours"] < held["stock"]
 
 
 async def test_voice_conversations_are_held(tmp_path: Path) -> None:

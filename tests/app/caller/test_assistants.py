@@ -1,7 +1,7 @@
 """The assistant's side of a conversation: which task is activated, and what if nobody is there."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -51,6 +51,9 @@ class Screen:
 
     def tool(self, name: str, arguments: object) -> None:
         self.tools.append(name)
+
+    def job(self, news: Mapping[str, Any]) -> None:
+        raise AssertionError(f"this caller has no screen, and is shown {news}")
 
     def turn_over(self) -> None:
         self.over.set()

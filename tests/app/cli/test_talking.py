@@ -75,6 +75,20 @@ async def test_a_typed_conversation_in_one_process(tmp_path: Path) -> None:
     assert "a script answers, not a language model" in finished.err
 
 
+async def test_jobs_are_seen_like_tools_here_and_behind_a_url(tmp_path: Path, url: str) -> None:
+    typed = "debate whether tea is better than coffee\nbye\n"
+    places = (("--assistant", "debate"), ("--remote-url", f"{url}/debate", "--token", TOKEN))
+    for place in places:
+        finished = await run("console", *place, home=tmp_path, typed=typed)
+        assert finished.code == 0, finished.err
+        for words in (
+            "debate calls debate {",
+            "moderator asks advocate to do argue",
+            "critic answers moderator: On tea is better than coffee: I am against it",
+        ):
+            assert words in finished.out, finished.out
+
+
 async def test_a_typed_conversation_behind_a_url(tmp_path: Path, url: str) -> None:
     finished = await run(
         "console",

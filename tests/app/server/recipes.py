@@ -1,7 +1,7 @@
 """Assistants that do what no assistant should."""
 
 import asyncio
-import time
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,9 +44,15 @@ def hangs(session: SessionContext) -> Sequence[BaseWorker]:
     return [_pipeline(Stuck())]
 
 
+# What holds up a recipe that blocks, by what the caller calls it.
+BLOCKED: dict[str, threading.Event] = {}
+BLOCKED_FOR_S = 30.0
+
+
 @assistant("blocks", exports=("assistant",), description="Takes too long to build.")
 def blocks(session: SessionContext) -> Sequence[BaseWorker]:
-    time.sleep(1.5)
+    # Until whoever called is told that it took too long, however late a busy machine tells it.
+    BLOCKED[session.metadata["until"]].wait(BLOCKED_FOR_S)
     return []
 
 

@@ -60,9 +60,23 @@ async def test_what_grows_old_is_frozen_in_batches_that_are_small(quiet: Quiet) 
     before, collections = gc.get_freeze_count(), gc.get_stats()[2]["collections"]
     for _ in range(20):
         await grow(kept, 10_000)
-        assert len(gc.get_objects()) < 50_000
+        assert len(gc.get_objects()) < 25_000
     assert gc.get_freeze_count() - before > 150_000
-    assert gc.get_stats()[2]["collections"] - collections < 20
+    assert gc.get_stats()[2]["collections"] - collections < 40
+
+
+async def test_what_takes_the_place_of_what_is_frozen_is_looked_at_though_nobody_counts_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(garbage, "COUNT_INTERVAL_S", 0)
+    kept: list[list[int]] = []
+    async with collecting_rarely(lambda: False):
+        await grow(kept, 60_000)
+        for index in range(len(kept)):
+            kept[index] = [index]
+            if index % 1000 == 0:
+                await asyncio.sleep(0)
+                assert len(gc.get_objects()) < 40_000
 
 
 async def test_new_garbage_is_freed_although_sessions_are_open(quiet: Quiet) -> None:

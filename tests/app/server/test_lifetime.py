@@ -4,10 +4,13 @@ from typing import Any
 
 import pytest
 
-from agents import Assistants
+from agents import Assistants, show
+from app.caller.assistants import RemoteAssistant
 from app.server.lifetime import Lifetimes
 from app.server.states import SessionState
 from proxy import CloseCode
+from tests.agents.talking import CURT, talking
+from tests.agents.watching import Watched
 from tests.app.server.conftest import TOKEN
 from tests.app.server.identity.asking import Asking, asking
 from tests.app.server.identity.test_tokens import Clock
@@ -53,7 +56,7 @@ async def test_a_session_lasts_as_long_as_it_may_whatever_is_said(assistants: As
         watching.look()
         await say(socket, "hello")
         assert await hear_words(socket, 1) == ["hello"]
-        clock.now += 1.0
+        clock.now += 1.5  # a sum of such numbers may be a little less than it should be
         watching.look()
         assert await close_code(socket) == CloseCode.TIME_IS_UP
 
@@ -92,3 +95,16 @@ async def test_a_session_that_ends_is_not_ended_again(assistants: Assistants) ->
         clock.now = session.started_at + 10**6
         lifetimes(server, clock, idle_timeout_s=1.0).look()
         assert await close_code(socket) == CloseCode.GOING_AWAY
+
+
+async def test_what_is_only_shown_keeps_no_session_alive(assistants: Assistants) -> None:
+    async with asking(assistants, tokens=TOKEN) as server:
+        side = Watched(RemoteAssistant(f"{server.url}/ws/parrot", token=TOKEN, has_screen=True))
+        async with talking(side, **CURT, answer_timeout_s=0.01):
+            await side.until(1, trunkline="active")
+            (session,) = server.server.sessions
+            session.idle_s(1.0)
+            for number in range(3):
+                show(session._tasks[0], {"number": number})
+                await side.until(1, number=number)
+            assert session.idle_s(100.0) == 99.0

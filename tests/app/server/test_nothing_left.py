@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import os
+import secrets
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from app.server.serving import SessionServer
 from app.settings import Settings
 from proxy import CloseCode, arrival
 from tests.app.server.raw import PING, frame, upgraded
-from tests.app.server.recipes import clumsy_script, parrot
+from tests.app.server.recipes import BLOCKED, clumsy_script, parrot
 from tests.app.server.test_resume_sessions import HELLO, greeting, welcome
 from tests.app.server.test_sessions import close_code, hear, ready, say
 from tests.emulators import openai
@@ -203,8 +204,14 @@ async def tool_exits(server: Server) -> None:
 
 
 async def recipe_blocks(server: Server) -> None:
-    async with server.opened_in_a_hurry("blocks") as socket:
-        assert await close_code(socket) == CloseCode.START_TIMED_OUT
+    until = secrets.token_hex(4)
+    released = BLOCKED[until] = threading.Event()
+    try:
+        async with server.opened_in_a_hurry(f"blocks?until={until}") as socket:
+            assert await close_code(socket) == CloseCode.START_TIMED_OUT
+    finally:
+        released.set()
+        del BLOCKED[until]
 
 
 async def flood(server: Server) -> None:

@@ -54,7 +54,8 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 async def converse(server: Served) -> str:
     """Do everything once, and some things that fail; gives all that metrics say meanwhile."""
-    side = RemoteAssistant(f"{server.address}/ws/desk?caller=pelican", token=TOKEN)
+    url = f"{server.address}/ws/desk?caller=pelican"
+    side = RemoteAssistant(url, token=TOKEN, has_screen=True)
     shown = ""
     async with talking(side) as talk:
         await talk.hear(GREETING)
@@ -63,6 +64,7 @@ async def converse(server: Served) -> str:
             for accept in ("text/plain", OPEN_METRICS):
                 headers = {"authorization": f"Bearer {ADMIN}", "accept": accept}
                 shown += (await server.get("/metrics", **headers)).text
+    assert talk.jobs
     for name in ("broken-model", "raises"):
         failing = RemoteAssistant(f"{server.address}/ws/{name}", token=TOKEN)
         async with talking(failing, greeting_timeout_s=0.1, answer_timeout_s=5.0) as talk:

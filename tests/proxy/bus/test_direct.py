@@ -49,6 +49,27 @@ class Listener(BusSubscriber):
                 await self.news.wait()
 
 
+class Seen:
+    """A display that keeps what it notices."""
+
+    def __init__(self) -> None:
+        self.noticed_targets: list[str | None] = []
+
+    def noticed(self, message: BusMessage) -> None:
+        self.noticed_targets.append(message.target)
+
+    def show(self, data: object, *, task: str) -> None:
+        raise AssertionError(f"{task} shows {data}")
+
+
+def test_a_display_notices_every_message_but_frames() -> None:
+    bus, seen = DirectBus(), Seen()
+    bus.display = seen
+    bus.hand(BusFrameMessage(source="a", frame=TextFrame(""), direction=FrameDirection.DOWNSTREAM))
+    bus.hand(BusActivateWorkerMessage(source="a", target="b"))
+    assert seen.noticed_targets == ["b"]
+
+
 async def test_who_watches_sees_every_message_but_frames() -> None:
     bus = DirectBus()
     seen: list[BusMessage] = []
