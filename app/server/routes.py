@@ -98,12 +98,15 @@ async def admitted(connection: HTTPConnection, state: State, _: Described) -> Pr
 Admitted = Annotated[Principal, Depends(admitted)]
 
 
+# Balancers ask with HEAD.
+@router.head("/livez", include_in_schema=False)
 @router.get("/livez")
 async def live() -> Health:
     """Tell that the process answers."""
     return Health(status="alive")
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", response_model=Readiness, responses={503: {"model": Readiness}})
 async def ready(state: State) -> JSONResponse:
     """Tell whether new sessions are taken: by one process of the server at least."""

@@ -140,6 +140,15 @@ async def test_the_health_addresses_need_no_token(url: str) -> None:
         assert (await client.get("/readyz")).json() == ready
 
 
+@pytest.mark.parametrize("path", ["/livez", "/readyz"])
+async def test_the_health_addresses_answer_balancers_that_ask_with_head(
+    url: str, path: str
+) -> None:
+    async with httpx.AsyncClient() as client:
+        answer = await client.head(url.replace("ws://", "http://") + path)
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
 async def test_the_list_of_assistants_needs_one(url: str) -> None:
     async with httpx.AsyncClient(base_url=url.replace("ws://", "http://")) as client:
         assert (await client.get("/v1/assistants")).status_code == 401
