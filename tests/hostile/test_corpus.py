@@ -35,7 +35,7 @@ from tests.app.server.identity.asking import Asking, bearer
 from tests.app.server.raw import BINARY, MASK, connected, frame, request, upgraded
 from tests.app.server.test_resume_sessions import HELLO, welcome
 from tests.app.server.test_sessions import close_code
-from tests.hostile.conftest import Log
+from tests.hostile.conftest import ADMIN, Log
 from tests.proxy.conversation import within
 
 TEXT, CONTEXT = FRAME_NUMBERS[TextFrame.__name__], FRAME_NUMBERS[LLMContextFrame.__name__]
@@ -106,6 +106,13 @@ AFTER_THE_WELCOME: dict[str, tuple[list[bytes | str], CloseCode]] = {
 }
 
 
+async def refused_one(server: Asking) -> None:
+    """Wait until one message of a caller was counted as none."""
+    counted = 'dropped_total{direction="in",kind="unknown",reason="codec"} 1.0'
+    while counted not in (await server.client.get("/metrics", headers=bearer(ADMIN))).text:
+        pass
+
+
 @pytest.mark.parametrize("name", AFTER_THE_WELCOME)
 async def test_what_no_caller_says_closes_its_own_connection_alone(
     server: Asking, name: str
@@ -120,7 +127,11 @@ async def test_what_no_caller_says_closes_its_own_connection_alone(
             except websockets.ConnectionClosed:
                 break
         if code is CloseCode.ENDED:
-            return  # refused, counted, and the line goes on
+            # Refused and counted, and the line goes on.
+            await within(refused_one(server))
+            await within(await socket.ping())
+            assert socket.close_code is None
+            return
         assert await close_code(socket) == code
 
 
