@@ -11,11 +11,12 @@ FROM python:3.12-slim-bookworm AS build
 ARG EXTRAS=embedded,openai
 WORKDIR /src
 COPY pyproject.toml requirements.lock README.md LICENSE ./
-COPY scripts/install-into scripts/
+COPY scripts/install-into scripts/web scripts/node.txt scripts/
+COPY web web
 COPY proxy proxy
 COPY agents agents
 COPY app app
-RUN scripts/install-into /opt/trunkline "$EXTRAS"
+RUN scripts/web && scripts/install-into /opt/trunkline "$EXTRAS"
 
 FROM python:3.12-slim-bookworm
 LABEL org.opencontainers.image.title="Trunkline" \

@@ -25,8 +25,8 @@ async def open_broker(settings: Settings) -> AsyncIterator[Claims]:
     url = settings.broker_url
     if url is None:
         raise AppError(f"no broker is set; {HOW_TO_NAME_IT}")
-    streams, prefix = _streams(url, settings)
     try:
+        streams, prefix = _streams(url, settings)
         claims = Claims(streams, prefix)
         await streams.open()
     except (ConnectError, PrefixError) as error:

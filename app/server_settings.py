@@ -1,10 +1,11 @@
 """The settings of the session server alone: who may come in, how many, and for how long."""
 
+import json
 import re
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
 from app.addresses import is_loopback, problem_of
@@ -20,6 +21,37 @@ PUBLIC_KEY_ALGORITHMS = frozenset(
 SECRET_ALGORITHMS = frozenset({"HS256", "HS384", "HS512"})
 
 _PREFIX = re.compile(r"[\x21-\x7e]{0,128}")
+
+# Source: RFC 7064 section 3.1 and RFC 7065 section 3.1.
+_ICE_URL = re.compile(r"(stun|turn)s?:[A-Za-z0-9.:\[\]-]+(\?transport=(udp|tcp))?")
+
+
+class IceServerSetting(BaseModel):
+    """A server that helps a page and a call to reach each other, as browsers describe it.
+
+    Attributes:
+        urls: Its `stun:` or `turn:` addresses.
+        username: What a TURN server asks for; None for STUN.
+        credential: Likewise.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    urls: tuple[str, ...]
+    username: str | None = None
+    credential: SecretStr | None = None
+
+    @field_validator("urls", mode="before")
+    @classmethod
+    def _one_or_more(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("urls")
+    @classmethod
+    def _are_addresses(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        if not urls or not all(map(_ICE_URL.fullmatch, urls)):
+            raise ValueError("an ICE server is stun:HOST:PORT or turn:HOST:PORT")
+        return urls
 
 
 class ServerSettings(BaseSettings):
@@ -52,6 +84,12 @@ class ServerSettings(BaseSettings):
         wait_timeout_s: How long a caller may wait for a session.
         idle_timeout_s: How long a session lasts in which nothing is said; 0 for ever.
         max_session_s: How long a session lasts; 0 for ever.
+        max_calls: How many calls of the page a process hosts at a time, each with a recogniser and
+            a voice of its own; 0 for none.
+        calls_remote_url: The server whose assistants those calls talk to, for example
+            `wss://voice.example`, with `TRUNKLINE_TOKEN`; this very server by default.
+        ice_servers: STUN and TURN servers for calls over WebRTC, as a JSON list of what browsers
+            call `RTCIceServer`. Whoever may call is told them.
     """
 
     principals_file: Path | None = None
@@ -75,6 +113,9 @@ class ServerSettings(BaseSettings):
     wait_timeout_s: float = Field(default=60.0, gt=0, le=3600)
     idle_timeout_s: float = Field(default=1800.0, ge=0, le=604_800)
     max_session_s: float = Field(default=14_400.0, ge=0, le=604_800)
+    max_calls: int = Field(default=8, ge=0, le=1000)
+    calls_remote_url: str | None = None
+    ice_servers: Annotated[tuple[IceServerSetting, ...], NoDecode] = ()
 
     @field_validator("admin_tokens", "jwt_algorithms", mode="before")
     @classmethod
@@ -100,14 +141,26 @@ class ServerSettings(BaseSettings):
             raise ValueError("keys are fetched by https:// only; whoever alters them gets in")
         return value
 
-    @field_validator("public_url")
+    @field_validator("public_url", "calls_remote_url")
     @classmethod
     def _is_base(cls, value: str | None) -> str | None:
         if value is None:
             return None
         if problem := problem_of(value, ("wss", "ws")):
-            raise ValueError(f"the public URL {problem}")
+            raise ValueError(f"the URL of a server {problem}")
         return value.rstrip("/")
+
+    @field_validator("ice_servers", mode="before")
+    @classmethod
+    def _from_json(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value)
+        except ValueError:
+            raise ValueError(
+                'a JSON list is wanted, for example [{"urls": "stun:stun.example:3478"}]'
+            ) from None
 
     @field_validator("jwt_algorithms")
     @classmethod

@@ -53,7 +53,8 @@ class Settings(ServerSettings):
         allowed_origins: Origins of web pages that may connect, for example
             `https://voice.example`. Without tokens they come on top of this machine's own; with
             tokens and none of these, the origin does not matter.
-        token: The token that the bot, the call and the console present to a server.
+        token: The token that the bot, the call, the console and calls of the page present to a
+            server.
         default_assistant: The assistant behind `/ws`.
         assistant_modules: Python modules with further recipes.
         stt: Who recognises speech; `auto` is the vendor whose key is set, else embedded.

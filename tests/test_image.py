@@ -1,6 +1,7 @@
 """The image, as far as it can be checked without an engine: its Dockerfile, and its steps."""
 
 import asyncio
+import fnmatch
 import json
 import os
 import re
@@ -15,6 +16,9 @@ from tests.app.cli.programs import ended, environment, read_until
 
 ROOT = Path(__file__).parent.parent
 DOCKERFILE = ROOT / "Dockerfile"
+
+# What makes the result; the test takes the same steps.
+RUN = 'RUN scripts/web && scripts/install-into /opt/trunkline "$EXTRAS"'
 
 
 def test_the_dockerfile_has_no_lint() -> None:
@@ -50,11 +54,12 @@ async def test_its_steps_make_a_server_that_is_healthy(tmp_path: Path) -> None:
     for line in _lines(ROOT / ".dockerignore"):
         if line.startswith("!"):
             _copy(ROOT / line[1:], context / line[1:])
-    built = await asyncio.create_subprocess_exec(
-        context / "scripts/install-into", target, "openai", cwd=context
-    )
-    async with asyncio.timeout(280):
-        assert await built.wait() == 0
+    assert RUN in _lines(DOCKERFILE)
+    for step in (["scripts/web"], ["scripts/install-into", target, "openai"]):
+        built = await asyncio.create_subprocess_exec(*step, cwd=context)
+        async with asyncio.timeout(280):
+            assert await built.wait() == 0
+    assert list(target.glob("lib/*/site-packages/app/page/static/index.html")), "no page"
     assert not list(target.glob("lib/*/site-packages/pocketsphinx")), "no audio was asked for"
 
     server = await asyncio.create_subprocess_exec(
@@ -85,6 +90,18 @@ async def test_its_steps_make_a_server_that_is_healthy(tmp_path: Path) -> None:
 def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(source, target, ignore=_kept_out)
     else:
         shutil.copy2(source, target)
+
+
+def _kept_out(folder: str, names: list[str]) -> set[str]:
+    """Tell what the engine does not get of a folder."""
+    lines = _lines(ROOT / ".dockerignore")
+    patterns = [line for line in lines if line[:1] not in {"#", "!"} and line != "*"]
+    return {
+        name
+        for name in names
+        for pattern in patterns
+        if fnmatch.fnmatch(str((Path(folder) / name).relative_to(ROOT)), pattern)
+    }

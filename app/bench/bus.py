@@ -15,7 +15,9 @@ from app.bench.child import running
 from app.bench.local_postgres import LocalPostgres, local_postgres
 from app.bench.local_redis import LocalRedis, local_redis
 from app.bench.options import Options
+from app.bench.pool_near import silence_s
 from app.bench.report import Aim, Better, Measure, Peer, Samples
+from app.caller.pooled import TOLD_WITHIN_S
 from app.errors import AppError
 from app.logs import configure_logs
 
@@ -66,6 +68,7 @@ class _Broker:
     there_and_back_ms: Samples = field(default_factory=Samples)
     a_second: Samples = field(default_factory=Samples)
     lost: Samples = field(default_factory=Samples)
+    silence_s: Samples = field(default_factory=Samples)
 
 
 async def measure(options: Options, progress: Progress, *, urls: Sequence[str]) -> list[Measure]:
@@ -85,7 +88,7 @@ async def measure(options: Options, progress: Progress, *, urls: Sequence[str]) 
     rounds = options.rounds or size.rounds
     measures: list[Measure] = []
     with _brokers(urls, progress) as brokers:
-        step = progress.add_task("bus", total=len(brokers) * len(options.peers) * rounds)
+        step = progress.add_task("bus", total=len(brokers) * (len(options.peers) + 1) * rounds)
         for broker in brokers:
             for left in reversed(range(rounds)):
                 for peer in options.peers:
@@ -94,6 +97,9 @@ async def measure(options: Options, progress: Progress, *, urls: Sequence[str]) 
                         if left == 0 and broker.local is not None:
                             await _kill(broker, broker.local, peer, size, pinger)
                     progress.advance(step)
+                # Pipecat has no pools: nobody takes over.
+                broker.silence_s.add(Peer.OURS, await silence_s(broker.url))
+                progress.advance(step)
             measures += _measures(broker, size)
     return measures
 
@@ -144,6 +150,10 @@ def _measures(broker: _Broker, size: _Size) -> list[Measure]:
         note = "killed with SIGKILL after a third of them, back after another third"
         lost = broker.lost.medians()
         measures.append(Measure(what, "texts", lost, aim=Aim(at_most=0), note=note))
+    what = f"{name}: a pool is killed, to the next word"
+    note = "killed with SIGKILL; another pool of the same tasks goes on with the conversation"
+    silence = broker.silence_s.medians()
+    measures.append(Measure(what, "s", silence, aim=Aim(at_most=TOLD_WITHIN_S), note=note))
     return measures
 
 

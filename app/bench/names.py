@@ -6,6 +6,9 @@ CALLER = "caller"
 ASSISTANT = "assistant"
 GREETER, SUPPORT = "greeter", "support"
 
+# An assistant of ours that is there without a key, to hold a conversation with.
+TALKER = "acme"
+
 # What the greeter says when it is there, what it is asked for, and its words before it leaves.
 HELLO = "hello"
 HAND_OVER, GOODBYE = "hand over", "goodbye"

@@ -16,7 +16,8 @@ from pipecat.transports.base_transport import BaseTransport, TransportParams
 from pipecat.workers.runner import WorkerRunner
 
 from app.caller.assistants import AssistantSide
-from app.caller.main_task import Parts, build_main_task, run_conversation
+from app.caller.main_task import build_main_task, run_conversation
+from app.caller.parts import parts_of
 from app.errors import MissingExtraError
 from app.services import Roles
 from app.telemetry.tracing import traced_call
@@ -80,14 +81,10 @@ async def hold_conversation(
 async def _hold(transport: BaseTransport, arguments: RunnerArguments, options: BotOptions) -> None:
     runner = WorkerRunner(bus=DirectBus(), handle_sigint=arguments.handle_sigint)
     side = options.make_side()
+    parts = await parts_of(transport, side, options.roles, options.phrases)
     main = build_main_task(
         runner.bus,
-        Parts(
-            input=transport.input(),
-            stt=options.roles.stt(options.phrases),
-            tts=None if await side.speaks() else options.roles.tts(),
-            output=transport.output(),
-        ),
+        parts,
         stays=side.stays,
         idle_timeout_s=arguments.pipeline_idle_timeout_secs,
     )

@@ -112,7 +112,7 @@ class Call:
         voice = None if await self.side.speaks() else roles.tts()
         main = build_main_task(
             runner.bus,
-            Parts(microphone, roles.stt(phrases), voice, speaker, (self._watcher,)),
+            Parts(microphone, roles.stt(phrases), voice, speaker, watchers=(self._watcher,)),
             stays=self.side.stays,
         )
         main.on_failure = self.on_failure

@@ -22,6 +22,8 @@ from pipecat.processors.aggregators.llm_response_universal import (
     LLMUserAggregatorParams,
 )
 from pipecat.processors.frame_processor import FrameProcessor
+from pipecat.processors.frameworks.rtvi import RTVIObserverParams, RTVIProcessor
+from pipecat.processors.frameworks.rtvi.frames import RTVIClientMessageFrame, RTVISendTextFrame
 from pipecat.turns.user_turn_strategies import ExternalUserTurnStrategies
 from pipecat.utils.errors import ErrorCategory
 from pipecat.workers.runner import WorkerRunner
@@ -48,6 +50,11 @@ GONE_TIMEOUT_S = 2.0
 SETUP_TIMEOUT_S = 60.0
 
 
+# What a caller's program said, for whoever watches this pipeline. What the assistant is to know of
+# it is in the conversation.
+_SAID_BY_PROGRAMS = frozenset({RTVIClientMessageFrame, RTVISendTextFrame})
+
+
 @dataclass(frozen=True)
 class Parts:
     """What a caller has.
@@ -57,14 +64,21 @@ class Parts:
         stt: The recogniser; None for a caller who types.
         tts: The voice; None for a caller who reads, and where the assistant speaks for itself.
         output: Where audio goes to.
+        last_word: Says to the caller why the conversation ends, ahead of the output; None where
+            nobody wants to know.
         watchers: Processors that see everything the caller gets, behind the output.
+        rtvi: Speaks with the caller's program; None for Pipecat's own way.
+        reported: What that program is told; None for Pipecat's choice.
     """
 
     input: FrameProcessor | None = None
     stt: FrameProcessor | None = None
     tts: FrameProcessor | None = None
     output: FrameProcessor | None = None
+    last_word: FrameProcessor | None = None
     watchers: Sequence[FrameProcessor] = field(default_factory=tuple)
+    rtvi: RTVIProcessor | None = None
+    reported: RTVIObserverParams | None = None
 
 
 @dataclass(frozen=True)
@@ -134,13 +148,19 @@ def build_main_task(
             wait for ever.
     """
     aggregators = LLMContextAggregatorPair(LLMContext(), user_params=_user_params(parts))
-    bridge = CallerBridge(bus=bus, worker_name=MAIN_NAME, name=f"{MAIN_NAME}::bridge", stays=stays)
+    bridge = CallerBridge(
+        bus=bus,
+        worker_name=MAIN_NAME,
+        name=f"{MAIN_NAME}::bridge",
+        stays=lambda frame: frame in _SAID_BY_PROGRAMS or stays(frame),
+    )
     processors = (
         parts.input,
         parts.stt,
         aggregators.user(),
         bridge,
         parts.tts,
+        parts.last_word,
         parts.output,
         *parts.watchers,
         aggregators.assistant(),
@@ -158,6 +178,8 @@ def build_main_task(
         setup_timeout_secs=SETUP_TIMEOUT_S,
         processor_unusable_policy=ProcessorUnusablePolicy.END,
         enable_tracing=tracing(),
+        rtvi_processor=parts.rtvi,
+        rtvi_observer_params=parts.reported,
     )
     return MainTask(worker, aggregators.user(), aggregators.assistant())
 

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from loguru import logger
 from pipecat.frames.frames import Frame
@@ -15,9 +14,9 @@ from pipecat.workers.runner import WorkerRunner
 from agents import Recipe
 from app.caller.assistants import LINE_NAME, START_TIMEOUT_S, why
 from app.caller.cover import cover, missing
-from app.caller.floor import Floor
+from app.caller.going_on import GoingOn, is_lost
 from app.caller.main_task import MAIN_NAME
-from proxy import CloseCode, ConnectError, LinkClosedError, WebSocketProxyClientTask, may_reconnect
+from proxy import CloseCode, ConnectError, LinkClosedError, WebSocketProxyClientTask
 from proxy.bus.claims import Claims, Offer
 from proxy.bus.dialler import ChannelDialler, NotServedError
 from proxy.bus.streams import NOTICE_PERIOD_S, BrokerDownError
@@ -28,20 +27,22 @@ from proxy.pulse import Patience
 # A caller has to learn within seconds that a pool has died.
 PATIENCE = Patience(heartbeat_s=1.0)
 
-# How long to wait for pools that together have every task.
+# How long to wait for pools that together have every task, while nobody is kept from talking.
 OFFER_TIMEOUT_S = 10.0
+
+# A caller whose pool dies hears another, or that there is none, within this.
+TOLD_WITHIN_S = 5.0
+
+# Missing a pool that dies without a word takes up to 3.75 s of it: two heartbeats and a look at the
+# clock, the pause before dialling, and a second without its offer. Another that lives has an offer
+# up at any time, so one second is enough to see it.
+REPLACE_TIMEOUT_S = 1.0
+
+# A pool that says that it goes is missed at once; one that takes its place may be about to start.
+HAND_OVER_TIMEOUT_S = 4.0
 
 # Claims that nobody takes, one after the other, before the caller gives up.
 MAX_UNSERVED = 3
-
-# Pools are replaced so often in one conversation; more deaths have a cause that goes on.
-MAX_REPLACED = 10
-
-# What the task that goes on with the conversation is told.
-BROKE_OFF = (
-    "The line to you broke off for a moment, and whatever was under way is lost. Go on with the "
-    "conversation: say briefly that you are back, and answer what the caller said last."
-)
 
 
 class NobodyServesError(Exception):
@@ -100,13 +101,10 @@ class PooledAssistant:
         self._options = TrunkOptions(
             patience=PATIENCE, allowed_frames=tuple(SHOWN) if has_screen else ()
         )
-        self._floor = Floor(MAIN_NAME)
+        self._going_on = GoingOn()
         self._parts: list[Part] = []
         self._lines = 0
-        self._replaced = 0
         self._unserved = 0
-        self._replacing: set[asyncio.Task[None]] = set()
-        self._finished = False
         # What to activate as soon as it is ready, and with which arguments.
         self._awaited: dict[str, LLMWorkerActivationArgs | None] = {}
         self._decided = asyncio.Event()
@@ -130,15 +128,14 @@ class PooledAssistant:
     async def join(self, runner: WorkerRunner, main: PipelineWorker) -> None:
         """Watch who has the floor; lines are added once it is known to which pools."""
         self._runner, self._main = runner, main
-        main.add_event_handler("on_pipeline_finished", self._on_finished)
-        await runner.bus.subscribe(self._floor)
+        await self._going_on.join(runner, main)
 
     async def begin(self, main: PipelineWorker) -> None:
         """Claim the pools, and wait until the first task was activated or will never be."""
         try:
             async with asyncio.timeout(self._start_timeout_s):
-                offers = await self._choose(None)
-                self._floor.watch(offers[0].all_tasks)
+                offers = await self._choose(None, self._offer_timeout_s)
+                self._going_on.floor.watch(offers[0].all_tasks)
                 self._awaited[offers[0].exports[0]] = None
                 await self._add(offers)
                 await self._decided.wait()
@@ -149,11 +146,14 @@ class PooledAssistant:
                 f"{self._where}: {self._assistant} was not ready within {self._start_timeout_s:g} s"
             )
 
-    async def _choose(self, tasks: Collection[str] | None, without: str = "") -> list[Offer]:
+    async def _choose(
+        self, tasks: Collection[str] | None, timeout_s: float, *, without: str = ""
+    ) -> list[Offer]:
         """Wait for offers that together have some tasks.
 
         Args:
             tasks: The tasks; None for all that the assistant has.
+            timeout_s: How long to wait; no longer than `offer_timeout_s`.
             without: A pool that is gone, whatever it still offers.
 
         Raises:
@@ -162,7 +162,7 @@ class PooledAssistant:
         offers: list[Offer] = []
         away: BrokerDownError | None = None
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._offer_timeout_s):
+            async with asyncio.timeout(min(timeout_s, self._offer_timeout_s)):
                 while True:
                     try:
                         found = await self._claims.offers(self._assistant)
@@ -195,7 +195,7 @@ class PooledAssistant:
 
     async def _add(self, offers: Iterable[Offer]) -> None:
         assert self._runner is not None
-        if self._finished:
+        if self._going_on.finished:
             return
         parts = [self._part(offer) for offer in offers]
         self._parts += parts
@@ -222,7 +222,7 @@ class PooledAssistant:
         async def on_connect_failed(_: object, error: ConnectError) -> None:
             self._unserved += isinstance(error, NotServedError)
             if self._unserved < MAX_UNSERVED:
-                self._lost(part, str(error))
+                self._lost(part, str(error), REPLACE_TIMEOUT_S)
             else:
                 await self._give_up(f"{self._where}: {error}")
 
@@ -247,49 +247,50 @@ class PooledAssistant:
         logger.info(f"A line is gone ({error.code})")
         if part not in self._parts:
             return
+        if is_lost(part.line, error):
+            going = error.code == CloseCode.GOING_AWAY
+            timeout_s = HAND_OVER_TIMEOUT_S if going else REPLACE_TIMEOUT_S
+            # One that was silent has been without an offer, too. If it has one again, it lives: it
+            # was only busy.
+            silent = error.code in (CloseCode.ABNORMAL, CloseCode.PEER_SILENT)
+            self._lost(part, why(error), timeout_s, without="" if silent else _pool_of(part))
+            return
         if error.code != CloseCode.ENDED and not part.line.ending:
-            lost = may_reconnect(error.code) or error.code == CloseCode.SESSION_GONE
-            if lost:
-                self._lost(part, why(error))
-                return
             self.error = f"the line was lost: {why(error)}"
         self._decided.set()
         assert self._runner is not None
         await self._runner.end(reason="the line is gone")
 
-    def _on_finished(self, *_: object) -> None:
-        """Claim nothing more: the caller's conversation is over."""
-        self._finished = True
-        for replacing in self._replacing:
-            replacing.cancel()
+    def _lost(self, part: Part, reason: str, timeout_s: float, *, without: str = "") -> None:
+        """Claim the tasks of a part elsewhere, as its pool is gone.
 
-    def _lost(self, part: Part, reason: str) -> None:
-        """Claim the tasks of a part elsewhere, as its pool is gone."""
-        if part in self._parts and not self._finished:
+        Args:
+            part: The part.
+            reason: Why it is gone.
+            timeout_s: How long to look for another pool, if the caller is kept from talking.
+            without: A pool that is not to be asked again, whatever it still offers.
+        """
+        if part in self._parts and not self._going_on.finished:
             self._parts.remove(part)
-            replacing = asyncio.create_task(self._replace(part, reason), name="replace-pool")
-            self._replacing.add(replacing)
-            replacing.add_done_callback(self._replacing.discard)
+            self._going_on.replace(self._replace(part, reason, timeout_s, without))
 
-    async def _replace(self, part: Part, reason: str) -> None:
-        tasks, dialler = part.offer.tasks, part.line.dialler
+    async def _replace(self, part: Part, reason: str, timeout_s: float, without: str) -> None:
+        tasks = part.offer.tasks
         logger.warning(f"The pool with {', '.join(tasks)} is lost: {reason}")
-        self._replaced += 1
-        gone = dialler.pool if isinstance(dialler, ChannelDialler) else ""
-        assert self._runner is not None
-        for task in tasks:
-            for message in self._floor.ended_for(task):
-                await self._runner.bus.send(message)
         try:
-            if self._replaced > MAX_REPLACED:
+            if not await self._going_on.break_off(tasks):
                 raise NobodyServesError(f"the pools of {self._assistant!r} keep breaking down")
-            offers = await self._choose(tasks, without=gone)
+            holder = self._going_on.floor.holder
+            # The conversation goes on meanwhile with whoever has the floor elsewhere.
+            talks = bool(holder) and holder not in tasks
+            limit_s = self._offer_timeout_s if talks else timeout_s
+            offers = await self._choose(tasks, limit_s, without=without)
         except NobodyServesError as error:
             await self._give_up(f"the line was lost: {reason}; {error}")
             return
-        if self._floor.holder in tasks:
-            told: list[Any] = [{"role": "developer", "content": BROKE_OFF}]
-            self._awaited[self._floor.holder] = LLMWorkerActivationArgs(messages=told)
+        holder = self._going_on.floor.holder
+        if holder in tasks:
+            self._awaited[holder] = self._going_on.first_words()
         await self._add(offers)
 
     async def _give_up(self, error: str) -> None:
@@ -297,6 +298,12 @@ class PooledAssistant:
         self._decided.set()
         assert self._runner is not None
         await self._runner.cancel(reason="the assistant cannot be reached")
+
+
+def _pool_of(part: Part) -> str:
+    """Return the id of the pool that has a part; "" where none took the claim."""
+    dialler = part.line.dialler
+    return dialler.pool if isinstance(dialler, ChannelDialler) else ""
 
 
 def _others(offer: Offer) -> list[str]:

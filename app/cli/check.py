@@ -8,14 +8,18 @@ from pydantic import SecretStr
 from rich.table import Table
 
 from app.addresses import shown_url
+from app.brokers import open_broker
 from app.cli import complain, err, out
-from app.errors import MissingExtraError, SettingsError
+from app.errors import AppError, MissingExtraError, SettingsError
 from app.foreign import foreign
 from app.hosted import load_assistants, not_hosted
 from app.logs import configure_logs
 from app.services.packages import Role, missing_part
 from app.services.probes import probe_vendors, probe_voice
 from app.settings import Settings, load_settings, variable_of
+
+# Every step of getting to a broker has a bound of its own; this one is for all of them.
+BROKER_TIMEOUT_S = 15.0
 
 
 @dataclass
@@ -56,6 +60,7 @@ async def run_check() -> int:
     _check_identity(settings, findings)
     _check_packages(settings, findings)
     await _check_vendors(settings, findings)
+    await _check_broker(settings, findings)
     return _report(findings)
 
 
@@ -76,7 +81,8 @@ def _table(settings: Settings) -> Table:
     for name in Settings.model_fields:
         value = getattr(settings, name)
         if name.endswith("_url") and value is not None:
-            value = shown_url(value)
+            # One that is secret is so for its password, which is left out.
+            value = shown_url(value.get_secret_value() if isinstance(value, SecretStr) else value)
         table.add_row(variable_of(name), _shown(value))
     table.add_row("", "")
     for name, value in _consequences(settings):
@@ -146,3 +152,21 @@ async def _check_vendors(settings: Settings, findings: Findings) -> None:
             raise found
         if isinstance(found, list):
             findings.wrong += found
+
+
+async def _check_broker(settings: Settings, findings: Findings) -> None:
+    """Connect with the broker as a pool does, if there is one."""
+    if settings.broker_url is None:
+        return
+    try:
+        async with asyncio.timeout(BROKER_TIMEOUT_S), open_broker(settings):
+            return
+    except TimeoutError:
+        problem = f"{shown_url(settings.broker_url)} did not answer within {BROKER_TIMEOUT_S:g} s"
+    except AppError as error:
+        problem = str(error)
+    if settings.bus_url is not None:
+        findings.wrong.append(f"{variable_of('bus_url')}: {problem}")
+    else:
+        # It may be somebody else's database, on a machine without pools.
+        findings.absent.append(f"{variable_of('database_url')}: {problem}")

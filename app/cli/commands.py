@@ -188,17 +188,16 @@ def demo(
     call: Annotated[
         bool, typer.Option("--call", help="Make one recorded call, check it, and exit.")
     ] = False,
-    port: Annotated[int, typer.Option(help="The session server's port.")] = 8765,
-    bot_port: Annotated[int, typer.Option(help="The port of the local bot's page.")] = 7860,
+    port: Annotated[int, typer.Option(help="The server's port.")] = 8765,
 ) -> None:
-    """Try everything on this machine, without a key: a session server and a local bot.
+    """Try everything on this machine, without a key: a session server with its page.
 
-    Says where to talk to them, how to type to them, and how to call them with a recording. Ctrl-C
-    or SIGTERM stops both.
+    Says where to talk to it, how to type to it, and how to call it with a recording. Ctrl-C or
+    SIGTERM stops it.
     """
     from app.cli.demo import run_demo
 
-    raise typer.Exit(asyncio.run(run_demo(call=call, port=port, bot_port=bot_port)))
+    raise typer.Exit(asyncio.run(run_demo(call=call, port=port)))
 
 
 @app.command()

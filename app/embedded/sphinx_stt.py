@@ -40,7 +40,7 @@ TRAILING_SILENCE_S = 0.3
 # several times as long.
 TTFS_P99_S = 1.2
 
-# Loading the models takes 2 s here.
+# Loading the models takes half a second here.
 READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 2.0
 

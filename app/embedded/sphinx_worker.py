@@ -16,9 +16,10 @@ one, so that speech off the topic is not forced into the assistant's vocabulary.
 import json
 import struct
 import sys
+from pathlib import Path
 from typing import Any, BinaryIO
 
-from pocketsphinx import Decoder, set_loglevel
+from pocketsphinx import Decoder, get_model_path, set_loglevel
 
 SAMPLE_RATE_HZ = 16000
 
@@ -46,7 +47,10 @@ class Ears:
         # Without its second pass the general decoder answers 60 ms sooner and errs less (16 % of
         # words against 20 %, measured on 69 recordings of three voices).
         self._general = Decoder(**options, fwdflat=False)
-        self._narrow = Decoder(**options, lm=language_model) if language_model else None
+        self._narrow = None
+        if language_model:
+            words = _dictionary_of(Path(language_model))
+            self._narrow = Decoder(**options, lm=language_model, dict=str(words))
         self._running = False
         self._first: bytearray | None = bytearray()
 
@@ -99,6 +103,24 @@ class Ears:
         if narrow is not None and (general is None or narrow.score > general.score + MARGIN):
             return str(narrow.hypstr)
         return "" if general is None else str(general.hypstr)
+
+
+def _dictionary_of(language_model: Path) -> Path:
+    """Write down how the words of a language model are spoken, beside it.
+
+    With the whole dictionary a decoder hears the same, and takes six seconds of CPU to load, as it
+    looks each of 134,000 words up in the language model.
+
+    Args:
+        language_model: An ARPA file.
+    """
+    unigrams = language_model.read_text().partition("\\1-grams:\n")[2].partition("\n\n")[0]
+    words = {line.split()[1] for line in unigrams.splitlines()}
+    path = language_model.with_suffix(".dict")
+    with Path(get_model_path("en-us/cmudict-en-us.dict")).open() as known, path.open("w") as ours:
+        # A word that is spoken in several ways is there once more as `word(2)`.
+        ours.writelines(line for line in known if line.partition(" ")[0].partition("(")[0] in words)
+    return path
 
 
 def run(frames: BinaryIO, answers: BinaryIO, language_model: str | None) -> None:

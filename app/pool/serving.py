@@ -14,10 +14,12 @@ from app.pool.share import share_of
 from app.server.building import Builder
 from app.server.garbage import collecting_rarely
 from app.server.isolation import contain_exits
+from app.server.lifetime import Lifetimes
 from app.server.limits import SessionLimits
 from app.services import Roles
 from app.settings import Settings
 from app.stopping import LEAVE_TIMEOUT_S, leave, stop_on_signals
+from app.telemetry.tracing import flush_traces
 from proxy import CloseCode, LineError
 
 # On a broker a caller has to learn within seconds that its pool has died.
@@ -47,11 +49,20 @@ async def running_pool(
         timeout_s = settings.start_timeout_s
         share = await share_of(recipe, tasks, roles, builder, timeout_s=timeout_s)
         pool = Pool(broker, share, roles, builder, limits, settings.max_sessions)
+        lifetimes = Lifetimes(
+            pool.sessions,
+            idle_timeout_s=settings.idle_timeout_s,
+            max_session_s=settings.max_session_s,
+        )
+        watching = asyncio.create_task(lifetimes.watch(), name="lifetimes")
         try:
             async with pool.serving(settings.drain_timeout_s):
                 yield pool
         except LineError as error:
             raise AppError(f"the broker cannot be used: {error}") from None
+        finally:
+            watching.cancel()
+            await flush_traces()
 
 
 async def serve_pool(

@@ -40,3 +40,16 @@ def address_of(listener: socket.socket, settings: Settings) -> str:
     host = settings.listen_host
     shown = f"[{host}]" if ":" in host else host
     return f"ws://{shown}:{port}"
+
+
+def near_address(settings: Settings, listener: socket.socket | None) -> str:
+    """Return the address at which programs of this machine reach a server.
+
+    Args:
+        settings: The settings.
+        listener: The port that was taken; None where another process has it, which the settings
+            name.
+    """
+    port = settings.port if listener is None else listener.getsockname()[1]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.listen_host, settings.listen_host)
+    return f"ws://[{host}]:{port}" if ":" in host else f"ws://{host}:{port}"

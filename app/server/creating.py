@@ -11,6 +11,7 @@ from app.server.identity.tickets import LIFETIME_S, PARAMETER
 from app.server.problems import problems
 from app.server.refusal import TurnedAwayError
 from app.server.routes import DRAINING, NO_ASSISTANT, Admitted, State
+from app.settings import Settings
 
 router = APIRouter()
 
@@ -62,7 +63,7 @@ async def create_session(
         raise TurnedAwayError(DRAINING)
     ticket = state.door.identity.tickets.issue(principal, name)
     response.headers["Cache-Control"] = "no-store"
-    base = state.settings.public_url or _base_of(request)
+    base = base_of(request, state.settings)
     return Invitation(
         url=f"{base}/ws/{quote(name, safe='')}?{PARAMETER}={ticket}",
         assistant=name,
@@ -70,6 +71,14 @@ async def create_session(
     )
 
 
-def _base_of(request: Request) -> str:
+def base_of(request: Request, settings: Settings) -> str:
+    """Say where WebSockets of this server are found from outside.
+
+    Args:
+        request: A request that came from there.
+        settings: May know better.
+    """
+    if settings.public_url is not None:
+        return settings.public_url
     scheme = "wss" if request.url.scheme == "https" else "ws"
     return f"{scheme}://{request.url.netloc}"

@@ -33,6 +33,17 @@ class Door:
         self.identity = Identity(settings, ledger)
         self._origins = OriginRules(settings.allowed_origins, loopback_only=not settings.guarded)
 
+    def check_origin(self, connection: HTTPConnection) -> None:
+        """Refuse pages of strangers, for what is open to everybody else.
+
+        Args:
+            connection: A request that was not answered yet.
+
+        Raises:
+            TurnedAwayError: 403 from a page that may not connect.
+        """
+        self._origins.check(connection)
+
     async def admit(self, connection: HTTPConnection) -> Principal:
         """Tell who is at the door.
 

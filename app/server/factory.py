@@ -55,6 +55,11 @@ def create_app(
         SettingsError: If the default assistant may not be, or if a file that the settings name
             cannot be used.
     """
+    # They know the server, and the server knows them.
+    from app.calls import routes as calls
+    from app.calls.table import CallTable
+    from app.page import routes as page
+
     assistants = hosted(settings, assistants)
     door = Door(settings, None if membership is None else membership.ledger)
 
@@ -65,8 +70,9 @@ def create_app(
             # Nearly every assistant has a model; the first caller is not to wait for the import.
             from app.services import language_models  # noqa: F401
         async with Roles.open(settings, assistants) as roles:
+            table = CallTable(settings.max_calls)
             state = app.state.server = ServerState(
-                settings, assistants, roles, door, membership=membership
+                settings, assistants, roles, door, table, membership=membership
             )
             lifetimes = Lifetimes(
                 state.sessions,
@@ -95,7 +101,9 @@ def create_app(
     app.include_router(admin.router)
     app.include_router(docs.router)
     app.include_router(metrics.router)
+    app.include_router(calls.router)
     app.include_router(routes.nowhere)
+    page.serve(app)
     app.add_middleware(BodyLimit)
     answer_with_problems(app)
     return app

@@ -11,7 +11,7 @@ from uvicorn import Config
 from agents import Assistants
 from app.loopback import EmbeddedServer, started
 from app.loops import log_loop
-from app.processes.listening import address_of, listen
+from app.processes.listening import address_of, listen, near_address
 from app.server.factory import create_app
 from app.server.garbage import collecting_rarely
 from app.server.http_protocol import MAX_HEADER_BYTES, DoorProtocol
@@ -107,6 +107,7 @@ class SessionServer(EmbeddedServer):
     def hurry(self) -> None:
         """End every session at once, whatever is under way; callers are told so."""
         self.state.room.close()
+        self.state.calls.end_all()
         self.sessions.end_all(CloseCode.GOING_AWAY)
 
     def stop(self) -> None:
@@ -125,7 +126,11 @@ class SessionServer(EmbeddedServer):
                 for connection in list(self.server_state.connections):
                     if isinstance(connection, DoorProtocol):
                         connection.retire()
-            await state.sessions.drain(self._drain_timeout_s)
+            # First what calls here have to say, as their assistants may be elsewhere.
+            await asyncio.gather(
+                state.calls.drain(self._drain_timeout_s),
+                state.sessions.drain(self._drain_timeout_s),
+            )
         finally:
             self.should_exit = True
             self.stopped.set()
@@ -156,6 +161,7 @@ async def running_server(
     try:
         await started(server, serving)
         server.state.request_drain = server.stop
+        server.state.address = near_address(settings, listeners[0] if listeners else None)
         if membership is not None:
             receiver = Receiver(membership.passing_path(), server.take)
         yield "".join(address_of(one, settings) for one in listeners), server

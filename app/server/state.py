@@ -4,6 +4,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from fastapi.responses import JSONResponse
 from starlette.requests import HTTPConnection
@@ -28,6 +29,9 @@ from app.settings import Settings
 from app.telemetry import LoopLag, Metrics, ServerView
 from proxy.arrival import Arrival
 
+if TYPE_CHECKING:
+    from app.calls.table import CallTable
+
 
 @dataclass
 class ServerState:
@@ -38,9 +42,11 @@ class ServerState:
         assistants: The assistants that it hosts.
         roles: Makes services.
         door: Lets callers in.
+        calls: The calls of its page.
         sessions: The sessions that are running.
         builder: Builds the tasks of sessions.
         request_drain: Asks for a drain, after which the server stops.
+        address: Where programs of this machine reach it, for example `ws://127.0.0.1:8765`.
         slots: How many sessions there may be.
         returning: Connections that say they come back, and have not said to what.
         room: Where callers wait for one.
@@ -55,9 +61,11 @@ class ServerState:
     assistants: Assistants
     roles: Roles
     door: Door
+    calls: "CallTable"
     sessions: SessionTable = field(default_factory=SessionTable)
     builder: Builder = field(default_factory=Builder)
     request_drain: Callable[[], None] = lambda: None
+    address: str = ""
     metrics: Metrics = field(default_factory=Metrics)
     membership: Membership | None = None
     peers: Peers = field(init=False)
@@ -86,6 +94,7 @@ class ServerState:
                 draining=lambda: self.sessions.draining,
                 refusals=self.refusals,
                 resumes=self.sessions.resumes,
+                calls=self.calls,
             )
         )
 

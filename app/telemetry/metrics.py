@@ -21,6 +21,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from app import __version__
+from app.telemetry.endings import RecentEndings
 from proxy import LineStats
 
 # A person notices a fifth of a second, and hangs up after a few.
@@ -45,6 +46,25 @@ class Live(Protocol):
         """What crossed its line so far."""
 
 
+class HostedCalls(Protocol):
+    """The calls of a server's page; see `app.calls.table.CallTable`."""
+
+    @property
+    def max_calls(self) -> int:
+        """How many there may be."""
+
+    @property
+    def started(self) -> Mapping[str, int]:
+        """How many there were, by transport."""
+
+    @property
+    def ended(self) -> Mapping[tuple[str, str], int]:
+        """How many have ended, by transport and how."""
+
+    def now(self) -> Mapping[str, int]:
+        """Count those that go on, by transport."""
+
+
 @dataclass(frozen=True)
 class ServerView:
     """What metrics are read from when somebody asks.
@@ -57,6 +77,7 @@ class ServerView:
         draining: Tells whether no more are taken.
         refusals: Who was turned away, by reason.
         resumes: Who came back, by outcome.
+        calls: The calls of its page; None where there are none to be hosted.
     """
 
     assistants: tuple[str, ...] = ()
@@ -66,6 +87,7 @@ class ServerView:
     draining: Callable[[], bool] = bool
     refusals: Mapping[str, int] = field(default_factory=dict)
     resumes: Mapping[str, int] = field(default_factory=dict)
+    calls: HostedCalls | None = None
 
 
 class Metrics:
@@ -74,6 +96,7 @@ class Metrics:
     Attributes:
         registry: What is exposed.
         live: The sessions whose lines are added to what is over.
+        endings: Why sessions ended in the last hour; for the administration.
     """
 
     def __init__(self) -> None:
@@ -81,6 +104,7 @@ class Metrics:
         self.registry = registry = CollectorRegistry()
         self.live: set[Live] = set()
         self.over = LineStats()
+        self.endings = RecentEndings()
         self.started = Counter(
             "trunkline_sessions_started",
             "Sessions that began.",
@@ -159,6 +183,8 @@ class _OnDemand(Collector):
     def collect(self) -> Iterator[Metric]:
         """Read everything."""
         yield from self._sessions()
+        if self._view.calls is not None:
+            yield from _of_calls(self._view.calls)
         yield from self._traffic()
 
     def _sessions(self) -> Iterator[Metric]:
@@ -223,6 +249,23 @@ class _OnDemand(Collector):
             "What waits for the caller who is furthest behind.",
             value=max(waiting_bytes),
         )
+
+
+def _of_calls(calls: HostedCalls) -> Iterator[Metric]:
+    now = GaugeMetricFamily("trunkline_calls", "Calls of the page now.", labels=["transport"])
+    for transport, count in calls.now().items():
+        now.add_metric([transport], count)
+    yield now
+    yield GaugeMetricFamily(
+        "trunkline_calls_limit", "Calls that there may be.", value=calls.max_calls
+    )
+    yield _counter("trunkline_calls_started", "Calls that began.", "transport", calls.started)
+    ended = CounterMetricFamily(
+        "trunkline_calls_ended", "Calls that ended, and how.", labels=["transport", "end"]
+    )
+    for labels, count in calls.ended.items():
+        ended.add_metric(labels, count)
+    yield ended
 
 
 def _counter(name: str, help_text: str, label: str, counts: Mapping[str, int]) -> Metric:

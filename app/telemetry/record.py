@@ -130,6 +130,7 @@ class SessionRecord:
         self._turns.end()
         reason = reason_of(code)
         self._metrics.ended.labels(self._assistant, reason).inc()
+        self._metrics.endings.add(reason)
         self._metrics.duration.labels(self._assistant).observe(self._clock() - self._began_at)
         self._spans.finish(reason, failed=code not in _FINE)
 

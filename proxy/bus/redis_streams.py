@@ -163,10 +163,7 @@ class RedisStreams:
             ConnectError: If it is none.
         """
         self._where = public_url(url)
-        try:
-            connect = connector(url)
-        except ValueError:
-            raise ConnectError(f"{self._where} is not a redis:// or rediss:// URL") from None
+        connect = connector(url)
         self._wire = RedisWire(connect)
         self._connections = Connections(connect)
         self._idle: list[Connection] = []

@@ -9,6 +9,7 @@ import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from redis.asyncio import ConnectionPool
 from redis.asyncio.retry import Retry
@@ -16,12 +17,17 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from proxy.bus.streams import BrokerDownError
+from proxy.dial import public_url
+from proxy.errors import ConnectError
 
 # A broker answers within milliseconds, and a large one that forks to write its data in a second.
 ANSWER_TIMEOUT_S = 3.0
 
 # Far more than the sessions of one process ask at a time.
 MAX_WAITING = 10_000
+
+# What the `redis` package raises for a URL: in parts, options that it does not know among them.
+_UNUSABLE = (ValueError, TypeError, RedisError)
 
 Word = str | bytes | int | float
 Command = tuple[Word, ...]
@@ -56,8 +62,15 @@ def connector(url: str) -> Connect:
         url: A `redis://`, `rediss://` or `unix://` URL, which may name a user and a password.
 
     Raises:
-        ValueError: If it is none.
+        ConnectError: If it is none.
     """
+    try:
+        return _connector(url)
+    except _UNUSABLE:
+        raise ConnectError(_problem(url)) from None
+
+
+def _connector(url: str) -> Connect:
     pool: Any = ConnectionPool.from_url(url)
     # Whatever the URL says of these: answers have one form, and every wait here a bound of its own.
     pool.connection_kwargs.update(
@@ -77,6 +90,34 @@ def connector(url: str) -> Connect:
         return made
 
     return connect
+
+
+def _problem(url: str) -> str:
+    """Say what is wrong with a URL; names an option of it, and never a value."""
+    where = public_url(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return f"{where} is not a redis:// or rediss:// URL"
+    wrong = [
+        name
+        for name, value in parse_qsl(parts.query)
+        if not _usable(parts._replace(query=urlencode({name: value})).geturl())
+    ]
+    if not wrong or not _usable(parts._replace(query="").geturl()):
+        return f"{where} is not a redis:// or rediss:// URL"
+    return (
+        f"{where}: {parts.scheme}:// has no option {wrong[0]!r}, or none with this value; "
+        "correct it behind the ? of the URL"
+    )
+
+
+def _usable(url: str) -> bool:
+    try:
+        _connector(url)
+    except _UNUSABLE:
+        return False
+    return True
 
 
 async def guarded(connection: Connection, asking: Awaitable[Any], timeout_s: float) -> Any:

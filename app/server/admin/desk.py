@@ -69,6 +69,29 @@ class Count(BaseModel):
     count: int
 
 
+class EndingsPart(BaseModel):
+    """Why sessions of one process ended in the last hour.
+
+    Attributes:
+        covers_s: How far back it reaches.
+        minutes: How many ended, by reason, by how many minutes ago.
+    """
+
+    covers_s: float
+    minutes: dict[int, dict[str, int]]
+
+
+def endings_of(state: ServerState) -> EndingsPart:
+    """Tell why sessions of this process ended in the last hour.
+
+    Args:
+        state: The process.
+    """
+    endings = state.metrics.endings
+    minutes = {ago: dict(counts) for ago, counts in endings.by_minute().items()}
+    return EndingsPart(covers_s=endings.covers_s, minutes=minutes)
+
+
 def part_of(state: ServerState, filters: Filters) -> Part:
     """List the sessions of this process.
 

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.server.session import Session
 from app.server.states import SessionState
+from app.telemetry.endings import MINUTES
 from proxy.dialect import Direction, LineStats
 
 # What is misspelt is refused: an administrator who means some must not get all.
@@ -193,3 +194,46 @@ class Draining(BaseModel):
 
     sessions: int
     timeout_s: float
+
+
+class Minute(BaseModel):
+    """A minute in which sessions ended.
+
+    Attributes:
+        minutes_ago: Which; 0 is the one under way.
+        reasons: How many ended, by the name of their close code.
+    """
+
+    minutes_ago: Annotated[int, Field(ge=0, lt=MINUTES)]
+    reasons: dict[str, int]
+
+
+class Endings(BaseModel):
+    """Why sessions ended in the last hour.
+
+    Attributes:
+        covers_s: How far back it reaches for every process of the server, in seconds; an hour at
+            most. What sessions of a process came to that is gone is gone with it.
+        minutes: The minutes in which sessions ended, the oldest first.
+        silent_processes: How many processes of the server did not answer; theirs are missing.
+    """
+
+    covers_s: Annotated[float, Field(ge=0)]
+    minutes: list[Minute]
+    silent_processes: int = 0
+
+
+class ServerInfo(BaseModel):
+    """What an administrator has to know of a server, and of itself.
+
+    Attributes:
+        version: The version that runs.
+        administrator: Who asks.
+        max_waiting_callers: How many callers may wait for a session, in each process.
+        drain_timeout_s: How long a drain takes at most.
+    """
+
+    version: str
+    administrator: str
+    max_waiting_callers: int
+    drain_timeout_s: float

@@ -1,5 +1,6 @@
 """The addresses of the administration."""
 
+from collections import Counter
 from http import HTTPStatus
 from typing import Annotated
 
@@ -7,9 +8,20 @@ from fastapi import APIRouter, Depends, Path, Query
 from loguru import logger
 from starlette.requests import HTTPConnection
 
+from app import __version__
 from app.foreign import plain
 from app.server.admin import desk
-from app.server.admin.models import Draining, Ended, Filters, SessionInfo, SessionPage, Whose
+from app.server.admin.models import (
+    Draining,
+    Ended,
+    Endings,
+    Filters,
+    Minute,
+    ServerInfo,
+    SessionInfo,
+    SessionPage,
+    Whose,
+)
 from app.server.admission.slots import RETRY_S
 from app.server.identity import Principal
 from app.server.problems import problems
@@ -84,6 +96,36 @@ async def end_session(session_id: Id, state: State, by: Administrator) -> Ended:
 async def end_sessions(whose: Annotated[Whose, Query()], state: State, by: Administrator) -> Ended:
     """End every session of one principal."""
     return await _end(state, desk.Order(by=by.name, principal=whose.principal))
+
+
+@router.get("/v1/admin/endings")
+async def list_endings(state: State) -> Endings:
+    """Tell why sessions ended in the last hour, by the minute."""
+    others = await state.peers.ask(desk.EndingsPart, "GET", inside.ENDINGS)
+    parts = [desk.endings_of(state), *others.by_place.values()]
+    minutes: dict[int, Counter[str]] = {}
+    for part in parts:
+        for ago, reasons in part.minutes.items():
+            minutes.setdefault(ago, Counter()).update(reasons)
+    return Endings(
+        covers_s=round(min(part.covers_s for part in parts), 3),
+        minutes=[
+            Minute(minutes_ago=ago, reasons=dict(minutes[ago]))
+            for ago in sorted(minutes, reverse=True)
+        ],
+        silent_processes=others.silent,
+    )
+
+
+@router.get("/v1/admin/server")
+async def show_server(state: State, by: Administrator) -> ServerInfo:
+    """Show what an administrator has to know of the server, and of itself."""
+    return ServerInfo(
+        version=__version__,
+        administrator=by.name,
+        max_waiting_callers=state.settings.max_waiting_callers,
+        drain_timeout_s=state.settings.drain_timeout_s,
+    )
 
 
 @router.post("/v1/drain", status_code=HTTPStatus.ACCEPTED)

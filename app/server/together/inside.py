@@ -13,6 +13,8 @@ from urllib.parse import unquote
 from fastapi import APIRouter, Depends, FastAPI, Query, WebSocket
 from uvicorn import Config
 
+from app.calls import peers as calls
+from app.calls.models import Said, Told
 from app.loopback import EmbeddedServer, started
 from app.processes.condition import ProcessState
 from app.processes.ledger import LedgerError
@@ -62,10 +64,22 @@ async def count(state: State) -> desk.Count:
     return desk.Count(count=len(state.sessions))
 
 
+@router.post(f"{paths.CALLS}/{{call_id}}")
+async def tell_call(call_id: str, told: Told, state: State) -> Said:
+    """Hand an offer or candidates to a call of this process."""
+    return await calls.answer_peer(state, call_id, told)
+
+
 @router.get(paths.METRICS)
 async def metrics(state: State) -> Exposition:
     """Expose what this process counts."""
     return exposition_of(state.metrics.registry)
+
+
+@router.get(paths.ENDINGS)
+async def endings(state: State) -> desk.EndingsPart:
+    """Tell why sessions of this process ended in the last hour."""
+    return desk.endings_of(state)
 
 
 @router.websocket(RESUME_PATH)

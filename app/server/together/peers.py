@@ -72,29 +72,13 @@ class Peers:
         """
         if self._membership is None:
             return Answers({})
-        given = {name: value for name, value in (query or {}).items() if value is not None}
         try:
             places = self._membership.others()
         except LedgerError:
             return Answers({}, 1)
-        content = None if body is None else body.model_dump_json()
 
         async def ask_one(place: int) -> Model | None:
-            assert self._membership is not None
-            socket = str(self._membership.socket_path(place))
-            transport = httpx.AsyncHTTPTransport(uds=socket, verify=False)
-            async with httpx.AsyncClient(
-                transport=transport, base_url="http://process", timeout=ASK_TIMEOUT_S
-            ) as client:
-                try:
-                    async with asyncio.timeout(ASK_TIMEOUT_S):
-                        answer = await client.request(
-                            method, path, params=given, content=content, headers=_JSON
-                        )
-                    return model.model_validate_json(answer.raise_for_status().content)
-                except (httpx.HTTPError, TimeoutError, ValidationError) as error:
-                    logger.warning(f"Process {place} does not answer ({type(error).__name__})")
-                    return None
+            return await self.ask_one(place, model, method, path, query=query, body=body)
 
         answers = await asyncio.gather(*(ask_one(place) for place in places))
         found = {
@@ -105,6 +89,49 @@ class Peers:
         # One that has ended meanwhile has nothing to say.
         silent = set(places) - found.keys()
         return Answers(found, sum(self._membership.socket_path(one).exists() for one in silent))
+
+    async def ask_one(
+        self,
+        place: int,
+        model: type[Model],
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: BaseModel | None = None,
+        timeout_s: float = ASK_TIMEOUT_S,
+    ) -> Model | None:
+        """Ask one of them.
+
+        Args:
+            place: Which.
+            model: What it answers.
+            method: The HTTP method.
+            path: The path.
+            query: The query; what is None is left out.
+            body: What to send.
+            timeout_s: How long to wait.
+
+        Returns:
+            None if it gives no answer in time.
+        """
+        assert self._membership is not None
+        given = {name: value for name, value in (query or {}).items() if value is not None}
+        content = None if body is None else body.model_dump_json()
+        socket = str(self._membership.socket_path(place))
+        transport = httpx.AsyncHTTPTransport(uds=socket, verify=False)
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://process", timeout=timeout_s
+        ) as client:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    answer = await client.request(
+                        method, path, params=given, content=content, headers=_JSON
+                    )
+                return model.model_validate_json(answer.raise_for_status().content)
+            except (httpx.HTTPError, TimeoutError, ValidationError) as error:
+                logger.warning(f"Process {place} does not answer ({type(error).__name__})")
+                return None
 
     async def take_back(self, arrival: Arrival, principal: str) -> bool:
         """Pass a caller on that comes back, for as long as its connection lasts.

@@ -138,6 +138,8 @@ async def test_our_bus_loses_nothing_over_a_kill_of_its_broker(tmp_path: Path) -
             f"{broker}: there and back, 99 %, ms",
             f"{broker}: texts back, a second",
         )
+        # On a machine that is busy with other tests it may be late; that it speaks is the point.
+        assert measures[f"{broker}: a pool is killed, to the next word, s"]["ours"] > 0
         lost = measures[f"{broker}: lost of 100 over a kill, texts"]
         assert lost["ours"] == 0
         assert lost["holds"] is True

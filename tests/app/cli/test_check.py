@@ -13,6 +13,7 @@ from app.loopback import serve_on_loopback
 from app.services import probes
 from app.settings import Settings
 from tests.app.cli.programs import ended, environment, run
+from tests.brokers.redis import redis_server
 from tests.emulators import cartesia, deepgram, openai
 from tests.emulators.cartesia import CartesiaEmulator
 from tests.emulators.deepgram import DeepgramEmulator
@@ -137,6 +138,38 @@ async def test_nothing_is_wrong_out_of_the_box(tmp_path: Path) -> None:
     assert "Nothing is wrong." in finished.err
     assert "TRUNKLINE_PORT" in finished.out
     assert "127.0.0.1:8765" in finished.out
+
+
+async def test_a_broker_is_asked_and_is_there(tmp_path: Path) -> None:
+    async with redis_server(tmp_path) as redis:
+        further = {"TRUNKLINE_BUS_URL": redis.url}
+        finished = await run("check", home=tmp_path, further=further)
+    assert finished.code == 0, finished.err
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("redis://me:hush@127.0.0.1:9", "redis://127.0.0.1:9 cannot be used: the broker is away"),
+        ("rediss://me:hush@127.0.0.1:9?ssl_ca_cert=hush", "has no option 'ssl_ca_cert'"),
+        ("postgresql://me:hush@127.0.0.1:9/x", "postgresql://127.0.0.1:9/x"),
+    ],
+)
+async def test_a_broker_that_cannot_be_used_is_named_and_no_secret(
+    tmp_path: Path, url: str, problem: str
+) -> None:
+    finished = await run("check", home=tmp_path, further={"TRUNKLINE_BUS_URL": url})
+    assert finished.code == 1
+    assert "TRUNKLINE_BUS_URL: " in finished.err
+    assert problem in finished.err
+    assert "hush" not in finished.out + finished.err
+
+
+async def test_somebody_elses_database_is_not_wrong(tmp_path: Path) -> None:
+    further = {"DATABASE_URL": "postgresql://127.0.0.1:9/x"}
+    finished = await run("check", home=tmp_path, further=further)
+    assert finished.code == 0, finished.err
+    assert "DATABASE_URL: postgresql://127.0.0.1:9/x" in finished.err
 
 
 async def test_secrets_are_not_shown(tmp_path: Path) -> None:

@@ -6,12 +6,12 @@ import socket
 import wave
 from pathlib import Path
 
+import httpx
 import pytest
-from websockets import InvalidStatus
 from websockets.asyncio.client import connect
 
 from app.embedded.sphinx_worker import SAMPLE_RATE_HZ, Ears
-from tests.app.cli.programs import descendants, ended, free_port, read_until, run, start
+from tests.app.cli.programs import ended, free_port, read_until, run, start
 from tests.proxy.conversation import within
 
 
@@ -33,35 +33,63 @@ def decoded(path: Path) -> str:
 async def test_the_demonstration_runs_until_it_is_told_to_stop_and_leaves_nothing(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    port, bot_port = free_port(), free_port()
-    ports = ("--port", str(port), "--bot-port", str(bot_port))
-    # The tokens of the person's own server are not those of the demonstration.
-    further = {"TRUNKLINE_TOKENS": "a-token-of-their-own"}
-    demo = await start("demo", *ports, home=tmp_path, further=further)
+    port = free_port()
+    (tmp_path / "secret.txt").write_text("a secret")
+    # What is set for the person's own server is not for whoever reaches the demonstration.
+    further = {
+        "TRUNKLINE_TOKENS": "a-token-of-their-own",
+        "TRUNKLINE_HOST": "0.0.0.0",
+        "TRUNKLINE_PUBLIC_URL": "wss://voice.example",
+        "TRUNKLINE_ALLOWED_ORIGINS": "https://voice.example",
+        "PROJECT_PATH": str(tmp_path),
+    }
+    demo = await start("demo", "--port", str(port), home=tmp_path, further=further)
     assert demo.stderr is not None
     async with ended(demo):
-        told = await read_until(demo.stderr, "export TRUNKLINE_TOKEN=")
-        token = told.split("=")[1].strip()
+        assert f"http://localhost:{port}/" in await read_until(demo.stderr, "Talk")
         command = shlex.split(await read_until(demo.stderr, "--wav"))
         assert Path(command[command.index("--wav") + 1]).is_file()
         url = command[command.index("--remote-url") + 1]
         assert url == f"ws://localhost:{port}/ws/acme"
-        with pytest.raises(InvalidStatus, match="401"):
-            await connect(url)
-        async with connect(url, additional_headers={"Authorization": f"Bearer {token}"}) as line:
+        token = (await read_until(demo.stderr, "Watch")).split()[-1]
+        async with connect(url) as line:
             await within(line.recv())
-        # The code assistant reads where the demonstration was started.
-        async with connect(
-            url.replace("/acme", "/code"), additional_headers={"Authorization": f"Bearer {token}"}
-        ) as line:
-            await within(line.recv())
-        programs = descendants(demo.pid)
-        assert len(programs) >= 2
+        async with httpx.AsyncClient(base_url=f"http://localhost:{port}") as client:
+            assert (await client.get("/")).status_code in (200, 503)  # built here, or not
+            listed = (await client.get("/v1/assistants")).json()
+            assert "code" in {entry["name"] for entry in listed}
+            theirs = {"Origin": "https://voice.example"}
+            assert (await client.get("/v1/assistants", headers=theirs)).status_code == 403
+            asked = await client.post("/v1/calls/tickets", json={})
+            assert asked.json()["url"].startswith(f"ws://localhost:{port}/v1/calls/socket?")
+            assert (await client.get("/v1/admin/sessions")).status_code == 403
+            watching = await client.get(
+                "/v1/admin/sessions", headers={"Authorization": f"Bearer {token}"}
+            )
+            assert watching.status_code == 200
         demo.send_signal(number)
         _, errors = await within(demo.communicate(), 20)
     assert demo.returncode == 0
-    assert not [pid for pid in programs if Path(f"/proc/{pid}").exists()]
     assert b"Traceback" not in errors
+
+
+async def test_the_demonstrations_codebase_is_not_that_of_whoever_started_it(
+    tmp_path: Path,
+) -> None:
+    port = free_port()
+    (tmp_path / "secret.txt").write_text("a secret")
+    demo = await start("demo", "--port", str(port), home=tmp_path)
+    assert demo.stderr is not None
+    async with ended(demo):
+        await read_until(demo.stderr, "Talk")
+        line = ("--remote-url", f"ws://localhost:{port}/ws/code")
+        asked = "which files are there\n"
+        finished = await run("console", *line, home=tmp_path, typed=asked)
+        assert finished.code == 0, finished.err
+        assert "secret.txt" not in finished.out
+        assert "recipe.py" in finished.out
+        demo.terminate()
+        assert await within(demo.wait(), 20) == 0
 
 
 async def test_a_port_of_the_demonstration_that_is_taken_is_one_line(tmp_path: Path) -> None:
@@ -71,7 +99,7 @@ async def test_a_port_of_the_demonstration_that_is_taken_is_one_line(tmp_path: P
         port = str(taken.getsockname()[1])
         finished = await run("demo", "--port", port, home=tmp_path)
     assert finished.code == 2
-    assert f"port {port} is in use; choose others with --port and --bot-port" in finished.err
+    assert f"port {port} is in use; choose another with --port" in finished.err
 
 
 @pytest.mark.long

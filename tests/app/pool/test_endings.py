@@ -62,10 +62,10 @@ async def test_who_hangs_up_while_a_pool_is_replaced_claims_no_other(there: Plac
     async with talking(side) as talk:
         async with there.pool("handoff"):
             await talk.hear(lines.GREETING)
-        while not side._replacing:  # noqa: ASYNC110  # nothing tells
+        while not side._going_on.looking():  # noqa: ASYNC110  # nothing tells
             await asyncio.sleep(0.01)
     async with there.pool("handoff") as other:
-        assert side._replacing == set()
+        assert not side._going_on.looking()
         await within(empty(other))
     assert talk.result is not None
     assert not talk.result.ended_by_assistant

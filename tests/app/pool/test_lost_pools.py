@@ -5,17 +5,43 @@ import contextlib
 import signal
 from pathlib import Path
 
+import pytest
+
 from agents.handoff import script as lines
-from app.caller.pooled import PooledAssistant
+from app.caller import pooled
+from app.caller.pooled import (
+    HAND_OVER_TIMEOUT_S,
+    PATIENCE,
+    REPLACE_TIMEOUT_S,
+    TOLD_WITHIN_S,
+    PooledAssistant,
+)
+from app.pool.serving import HEARTBEAT_S
+from proxy.backoff import BASE_S
 from proxy.bus.claims import Offer
+from proxy.bus.dialler import CONFIRM_S
+from proxy.bus.streams import NOTICE_PERIOD_S, NOTICE_TTL_S
+from proxy.pulse import MISSED_HEARTBEATS, TICKS_PER_HEARTBEAT
 from tests.agents.talking import CURT, Talk, talking
 from tests.app.pool.places import Place
 from tests.app.pool.programs import pool_program
 from tests.proxy.conversation import within
 
-# A caller must hear of a pool's death within this, on a machine that is not busy. A test waits
-# longer: on one that is, a process gets no turn for seconds.
+# A caller hears of a pool's death within five seconds on a machine that is not busy, see below. A
+# test waits longer: on one that is, a process gets no turn for seconds.
 PATIENCE_S = 30.0
+
+
+def test_all_waits_until_a_caller_is_told_are_less_than_five_seconds_together() -> None:
+    heartbeat_s = max(PATIENCE.heartbeat_s, HEARTBEAT_S)
+    silent_s = heartbeat_s * (MISSED_HEARTBEATS + 1 / TICKS_PER_HEARTBEAT)
+    # Whoever dials again looks at once whether the pool's offer is still up.
+    missed_s = max(silent_s + BASE_S, NOTICE_TTL_S) + NOTICE_PERIOD_S / 2
+    gone_s = missed_s + CONFIRM_S
+    assert gone_s + REPLACE_TIMEOUT_S <= TOLD_WITHIN_S
+    assert HAND_OVER_TIMEOUT_S < TOLD_WITHIN_S
+    # Nobody is missed who lives: an offer is put up again within half of the wait for one.
+    assert REPLACE_TIMEOUT_S >= 2 * NOTICE_PERIOD_S
 
 
 async def told(side: PooledAssistant) -> None:
@@ -114,14 +140,31 @@ async def test_a_pool_that_stops_hands_its_callers_over(there: Place, tmp_path: 
         assert talk.result.error is None
 
 
+async def test_a_pool_that_was_only_busy_is_claimed_again(
+    there: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pooled, "REPLACE_TIMEOUT_S", PATIENCE_S)
+    async with pool_program(tmp_path, there.server.url, "--assistant", "handoff") as only:
+        side = there.side("handoff", offer_timeout_s=PATIENCE_S)
+        async with talking(side) as talk:
+            await talk.ask("how much is the tornado kit?", "costs $199")
+            only.process.send_signal(signal.SIGSTOP)
+            async with asyncio.timeout(PATIENCE_S):
+                while not side._going_on.looking():  # noqa: ASYNC110  # nothing tells
+                    await asyncio.sleep(0.05)
+            only.process.send_signal(signal.SIGCONT)
+            await talk.hear(lines.GREETING)
+            await talk.ask("goodbye", lines.FAREWELL)
+
+
 async def test_without_another_pool_the_caller_is_told(there: Place, tmp_path: Path) -> None:
     url = there.server.url
     async with pool_program(tmp_path, url, "--assistant", "handoff") as only:
-        side = there.side("handoff", offer_timeout_s=1.0)
+        side = there.side("handoff")
         async with talking(side) as talk:
             await talk.ask("how much is the tornado kit?", "costs $199")
             only.process.kill()
-            await within(told(side))
+            await within(told(side), PATIENCE_S)
         assert talk.result is not None
         assert talk.result.error is not None
         assert "the line was lost" in talk.result.error

@@ -123,7 +123,7 @@ async def test_a_broker_that_is_killed_for_ten_seconds_costs_no_word(there: Plac
 async def test_a_network_that_is_away_for_ten_seconds_costs_no_word(there: Place) -> None:
     """It says nothing of it, and then forgets what was under way."""
     async with Relay.to(there.url).running() as network, there.over(network) as far:
-        async with far.pool("parrot"), calling(far, count=3) as talks, in_the_middle(talks):
+        async with far.pool("parrot"), calling(far) as talks, in_the_middle(talks):
             network.freeze()
             await asyncio.sleep(OUTAGE_S)
             network.cut()

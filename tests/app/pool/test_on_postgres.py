@@ -10,6 +10,7 @@ from app.settings import Settings
 from tests.app.pool.places import LEFT_TIMEOUT_S, Place
 from tests.app.pool.test_lost_pools import (
     test_a_claim_that_a_pool_took_with_it_is_put_again,
+    test_a_job_that_is_under_way_in_a_pool_that_is_killed_fails,
     test_callers_of_a_pool_that_is_killed_go_on_with_another,
     test_the_task_of_a_killed_pool_that_spoke_goes_on_elsewhere,
     test_without_another_pool_the_caller_is_told,
@@ -27,6 +28,7 @@ from tests.proxy.conversation import within
 __all__ = [
     "test_a_broker_that_is_killed_for_ten_seconds_costs_no_word",
     "test_a_claim_that_a_pool_took_with_it_is_put_again",
+    "test_a_job_that_is_under_way_in_a_pool_that_is_killed_fails",
     "test_a_network_that_is_away_for_ten_seconds_costs_no_word",
     "test_callers_of_a_pool_that_is_killed_go_on_with_another",
     "test_ending_one_ends_one",

@@ -6,6 +6,8 @@ from pathlib import Path
 from pipecat.pipeline.job_context import JobStatus
 
 from app import __version__
+from app.calls.endings import CallEnd
+from app.calls.table import TRANSPORTS
 from app.processes.condition import ProcessState
 from app.server.identity.token_file import add_to_file
 from app.server.identity.tokens import new_token
@@ -116,11 +118,13 @@ async def test_labels_have_few_values(server: Served) -> None:
     few: dict[str, set[str]] = {
         "assistant": {recipe.name for recipe in (desk, *RECIPES)},
         "direction": set(Direction),
+        "end": set(CallEnd),
         "kind": {*Kind, "unknown"},
         "outcome": {"resumed", "refused", "expired"},
         "reason": {*reasons, "draining"},
         "state": {*SessionState, *ProcessState},
         "status": set(JobStatus),
+        "transport": set(TRANSPORTS),
         "version": {__version__},
     }
     for family in (await server.scrape()).values():

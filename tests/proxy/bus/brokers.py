@@ -110,6 +110,10 @@ class Redis:
 
     server: RedisServer
 
+    @property
+    def url(self) -> str:
+        return self.server.url
+
     def streams(self) -> Streams:
         return RedisStreams(self.server.url)
 

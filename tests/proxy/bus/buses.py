@@ -27,6 +27,8 @@ PATIENT = ServerLineOptions(resume_window_s=30.0)
 
 Build = Callable[[], Sequence[BaseWorker]]
 
+PREFIX = "acme"
+
 _serials = itertools.count(1)
 
 
@@ -101,18 +103,23 @@ class OverBroker:
     @contextlib.asynccontextmanager
     async def call(self, build: Build, *beside: BaseWorker) -> AsyncIterator[Near]:
         tasks = build()
-        names = tuple(task.name for task in tasks)
         pool = SmallPool(self.pools, f"assistant{next(_serials)}", tasks)
-        local = [MAIN_NAME, *(task.name for task in beside)]
-        line = WebSocketProxyClientTask(
-            "line",
-            dialler=ChannelDialler(self.callers, pool.offer),
-            remote_task_name=names,
-            local_task_name=local,
-            active=True,
-        )
-        async with pool.serving(), _near(names, line, *beside) as near:
+        async with pool.serving(), near_over(self.callers, pool.offer, *beside) as near:
             yield near
+
+
+@contextlib.asynccontextmanager
+async def near_over(claims: Claims, offer: Offer, *beside: BaseWorker) -> AsyncIterator[Near]:
+    """Be a caller who claims what a pool offers."""
+    line = WebSocketProxyClientTask(
+        "line",
+        dialler=ChannelDialler(claims, offer),
+        remote_task_name=offer.exports,
+        local_task_name=[MAIN_NAME, *(task.name for task in beside)],
+        active=True,
+    )
+    async with _near(offer.exports, line, *beside) as near:
+        yield near
 
 
 @dataclass
@@ -161,7 +168,7 @@ class SmallPool:
 async def over_broker(broker: Broker) -> AsyncIterator[OverBroker]:
     """Have both ends of a broker; nothing may be left on it."""
     async with opened(broker) as near, opened(broker) as far:
-        yield OverBroker(Claims(near, "acme"), Claims(far, "acme"))
+        yield OverBroker(Claims(near, PREFIX), Claims(far, PREFIX))
     assert await broker.left() == []
 
 

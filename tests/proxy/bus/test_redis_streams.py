@@ -34,7 +34,26 @@ async def connected(url: str) -> AsyncIterator[RedisStreams]:
 
 
 class TestAddresses:
-    @pytest.mark.parametrize("url", ["http://localhost", "redis://h:port", "nothing"])
+    @pytest.mark.parametrize(
+        ("url", "option"),
+        [
+            ("rediss://h?ssl_ca_cert=hush", "ssl_ca_cert"),
+            ("redis://h?ssl_ca_certs=hush", "ssl_ca_certs"),
+            ("redis://h?db=1&x=hush", "x"),
+            ("rediss://h?ssl_cert_reqs=hush", "ssl_cert_reqs"),
+            ("redis://h?db=hush", "db"),
+        ],
+    )
+    def test_an_option_that_cannot_be_used_is_named_without_its_value(
+        self, url: str, option: str
+    ) -> None:
+        with pytest.raises(ConnectError, match=f"has no option '{option}', or none") as refused:
+            RedisStreams(url)
+        assert "hush" not in str(refused.value)
+
+    @pytest.mark.parametrize(
+        "url", ["http://localhost?x=1", "redis://h:port?x=1", "redis://[h", "nothing"]
+    )
     def test_another_address_is_refused(self, url: str) -> None:
         with pytest.raises(ConnectError, match="is not a redis"):
             RedisStreams(url)

@@ -171,7 +171,7 @@ def test_whatever_is_called_so_belongs_to_the_administration() -> None:
     described = create_app(Settings(), Assistants([])).openapi()["paths"]
     called_so = {path for path in described if "/admin" in path or "drain" in path}
     assert called_so == {route.path for route in router.routes if isinstance(route, APIRoute)}
-    assert len(admin_routes()) == 5
+    assert len(admin_routes()) == 7
 
 
 @pytest.mark.parametrize(("method", "path"), admin_routes())

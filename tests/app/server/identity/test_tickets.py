@@ -147,7 +147,7 @@ async def test_wrong_tickets_are_counted_as_wrong_tokens_are(assistants: Assista
         (b"[" * 10_000, TOKEN, 400, "bad_request"),
         (b"rubbish", TOKEN, 422, "invalid_request"),
         (b"", TOKEN, 422, "invalid_request"),
-        (b" " * (16 * 1024 + 1), None, 413, None),
+        (b" " * (64 * 1024 + 1), None, 413, None),
     ],
 )
 async def test_a_request_that_is_wrong_is_a_problem_document(
