@@ -134,6 +134,10 @@ class ServerState:
             return {}
         return {str(place): condition.state for place, condition in conditions.items()}
 
+    def new_session_id(self) -> str:
+        """Make an id for a session, unguessable."""
+        return uuid.uuid4().hex if self.membership is None else self.membership.new_session_id()
+
     def new_session(self, recipe: Recipe, caller: Caller) -> Session:
         """Make a session, with an id that nobody can guess.
 
@@ -141,10 +145,9 @@ class ServerState:
             recipe: The assistant.
             caller: Who calls.
         """
-        one = self.membership
         return Session(
             *(recipe, caller, self.roles, SessionLimits.of(self.settings), self.builder),
-            id=uuid.uuid4().hex if one is None else one.new_session_id(),
+            id=self.new_session_id(),
             metrics=self.metrics,
         )
 
