@@ -5,6 +5,7 @@ wait for at its exit. So a thread of ours keeps the clock, and `os._exit`, which
 ends the process.
 """
 
+import asyncio
 import contextlib
 import os
 import select
@@ -132,6 +133,18 @@ def stop_on_signals(
         for number, handler in before.items():
             signal.signal(number, handler)
         stopping.close()
+
+
+def outlive_hangups() -> None:
+    """Have SIGHUP, as of a terminal that is closed, end no call; for the rest of the process."""
+
+    def on_hangup() -> None:
+        logger.warning(
+            "SIGHUP changes nothing: one process is not replaced while it serves. SIGTERM ends it "
+            "after a drain; with --processes, SIGHUP replaces every process without losing a call"
+        )
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, on_hangup)
 
 
 def leave() -> None:

@@ -56,7 +56,7 @@ def serve(
     """Host assistants: one session for every WebSocket at /ws and /ws/{assistant}.
 
     Ctrl-C or SIGTERM tells every caller, ends the sessions, and exits; twice, at once. With several
-    processes, SIGHUP replaces them by fresh ones, one after the other.
+    processes, SIGHUP replaces them by fresh ones, one after the other; with one it changes nothing.
     """
     from app.cli.serving import run_server
     from app.loops import run

@@ -90,8 +90,11 @@ def _moment(text: str) -> datetime:
         AppError: If it is no date, or over.
     """
     now = datetime.now(UTC)
-    if days := _DAYS.fullmatch(text):
+    days = _DAYS.fullmatch(text)
+    if days and int(days[1]):
         return now + timedelta(days=int(days[1]))
+    if days:
+        raise AppError(f"a token for {text} is over at once; name at least 1d")
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

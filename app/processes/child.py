@@ -27,6 +27,12 @@ class Phase(Enum):
     GOING = auto()  # it takes no more callers, or is gone
 
 
+# When a process is replaced is the parent's to say: a terminal that is closed, or whoever signals
+# the whole group, is not to end one, and not while it starts either. uvloop gives a process that it
+# starts all signals as they are by default, so that the process has to see to it itself.
+_DEAF_TO_HANGUPS = ("/bin/sh", "-c", 'trap "" HUP; exec "$@"', "sh")
+
+
 class Child:
     """One process.
 
@@ -80,7 +86,7 @@ class Child:
         ours.setblocking(False)
         try:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "app.cli", "process"),
+                *(*_DEAF_TO_HANGUPS, sys.executable, "-m", "app.cli", "process"),
                 *(str(place), str(theirs.fileno()), str(directory)),
                 pass_fds=[theirs.fileno()],
                 stdin=asyncio.subprocess.DEVNULL,

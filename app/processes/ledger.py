@@ -6,7 +6,6 @@ middle of one leaves nothing half done.
 """
 
 import sqlite3
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -187,8 +186,3 @@ class Ledger:
             place: The process.
         """
         self.run_sooner_or_later("DELETE FROM entries WHERE place = ?", place)
-
-
-def total(rows: Iterable[tuple[Any, ...]]) -> int:
-    """Read the one number that a statement gave."""
-    return int(next(iter(rows))[0])

@@ -22,6 +22,16 @@ def socket_path(directory: Path, place: int) -> Path:
     return directory / f"{place}.sock"
 
 
+def passing_path(directory: Path, place: int) -> Path:
+    """Say where a process takes the callers that others hand on.
+
+    Args:
+        directory: The directory of the server.
+        place: The process.
+    """
+    return directory / f"{place}.in"
+
+
 def check(directory: Path) -> None:
     """Refuse a directory whose name is too long for the sockets in it.
 

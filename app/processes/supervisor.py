@@ -28,7 +28,7 @@ from app.processes.child import Child, Phase
 from app.processes.condition import Conditions
 from app.processes.ledger import Ledger, LedgerError
 from app.processes.listening import address_of, listen
-from app.processes.places import MAX_PLACES, check, socket_path
+from app.processes.places import MAX_PLACES, check, passing_path, socket_path
 from app.settings import Settings
 from app.stopping import HURRY_TIMEOUT_S, LEAVE_TIMEOUT_S
 
@@ -200,7 +200,8 @@ class Supervisor:
         code = await child.gone()
         expected = self._stopping.is_set() or child.told or code == 0
         self._ledger.forget(child.place)
-        socket_path(self._directory, child.place).unlink(missing_ok=True)
+        for path in (socket_path, passing_path):
+            path(self._directory, child.place).unlink(missing_ok=True)
         del self._children[child.place]
         if not expected:
             logger.error(f"Process {child.place} ended {_how(code)}")
@@ -272,9 +273,18 @@ class Supervisor:
     async def _renew(self) -> bool:
         """Replace every process; tells whether that was possible."""
         logger.info("Every process is replaced, one after the other")
+        replaced = 0
         for child in self._current():
-            if child.phase is Phase.READY and not await self._replace(child):
-                return False
+            # One that is about to take callers may have read the settings as they were.
+            await self._settled(child)
+            if child.phase is Phase.READY:
+                if not await self._replace(child):
+                    return False
+                replaced += 1
+        if not replaced:
+            logger.error("No process was replaced, as none takes callers; see the lines above")
+            return False
+        # One that has ended meanwhile has another in its place, as fresh as the others.
         logger.info("Every process was replaced")
         return True
 

@@ -102,6 +102,7 @@ def create_app(
     app.include_router(docs.router)
     app.include_router(metrics.router)
     app.include_router(calls.router)
+    app.include_router(routes.nowhere)
     page.serve(app)
     app.add_middleware(BodyLimit)
     answer_with_problems(app)

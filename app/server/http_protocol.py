@@ -6,7 +6,7 @@ from typing import Any
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 # A request arrives in one or two round trips. One that does not within this is a broken client, or
-# one that wants to hold our sockets.
+# one that wants to hold our sockets. An answer that is not read within as long likewise.
 REQUEST_TIMEOUT_S = 10.0
 
 # The request line and all headers. A token, a cookie and a long query fit several times.
@@ -17,13 +17,22 @@ class DoorProtocol(H11Protocol):
     """One connection, until it is a WebSocket.
 
     The connection is dropped if a request is not there in time: the first one after the connection
-    was made, every further one after the answer to the one before it.
+    was made, every further one after the answer to the one before it. So it is if the peer leaves
+    unread what was answered, which stops the answer that is under way.
     """
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        """Prepare; see uvicorn's class."""
+    def __init__(self, *args: Any, request: bytes = b"", **options: Any) -> None:
+        """Prepare; see uvicorn's class.
+
+        Args:
+            *args: As uvicorn has them.
+            request: What came over the connection before it was ours.
+            **options: As uvicorn has them.
+        """
         super().__init__(*args, **options)
+        self._request = request
         self._request_timer: asyncio.TimerHandle | None = None
+        self._unread_timer: asyncio.TimerHandle | None = None
         self._retired = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -34,6 +43,9 @@ class DoorProtocol(H11Protocol):
         """
         super().connection_made(transport)
         self._expect_request()
+        if self._request:
+            self.data_received(self._request)
+            self._request = b""
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection.
@@ -42,7 +54,19 @@ class DoorProtocol(H11Protocol):
             exc: Why it was lost, or None.
         """
         self._stop_waiting()
+        self._stop_waiting_for_reader()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Start waiting for the peer to read."""
+        super().pause_writing()
+        self._stop_waiting_for_reader()
+        self._unread_timer = self.loop.call_later(REQUEST_TIMEOUT_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Go on, as the peer has read."""
+        self._stop_waiting_for_reader()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         """Take in a part of a request.
@@ -51,9 +75,7 @@ class DoorProtocol(H11Protocol):
             data: What came.
         """
         super().data_received(data)
-        cycle: Any = self.cycle  # None before the first request
-        if cycle is not None and not cycle.response_complete:
-            self._stop_waiting()
+        self._stop_waiting_if_there()
 
     def handle_websocket_upgrade(self, event: Any) -> None:
         """Hand the connection over.
@@ -62,6 +84,7 @@ class DoorProtocol(H11Protocol):
             event: The request.
         """
         self._stop_waiting()
+        self._stop_waiting_for_reader()
         super().handle_websocket_upgrade(event)
 
     def on_response_complete(self) -> None:
@@ -69,6 +92,7 @@ class DoorProtocol(H11Protocol):
         self._stop_waiting()
         self._expect_request()
         super().on_response_complete()
+        self._stop_waiting_if_there()  # it may have come together with the one before
         if self._retired:
             self.transport.close()
 
@@ -82,7 +106,17 @@ class DoorProtocol(H11Protocol):
     def _expect_request(self) -> None:
         self._request_timer = self.loop.call_later(REQUEST_TIMEOUT_S, self.transport.abort)
 
+    def _stop_waiting_if_there(self) -> None:
+        cycle: Any = self.cycle  # None before the first request
+        if cycle is not None and not cycle.response_complete:
+            self._stop_waiting()
+
     def _stop_waiting(self) -> None:
         if self._request_timer is not None:
             self._request_timer.cancel()
             self._request_timer = None
+
+    def _stop_waiting_for_reader(self) -> None:
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
+            self._unread_timer = None

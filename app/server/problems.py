@@ -74,9 +74,15 @@ async def _on_turned_away(request: Request, error: Exception) -> JSONResponse:
 async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     # Places and what was expected there; never what was given.
-    places = {".".join(str(step) for step in one["loc"]): one["type"] for one in error.errors()}
+    places = {".".join(str(step) for step in one["loc"]): _expected(one) for one in error.errors()}
     said = "; ".join(f"{place}: {kind}" for place, kind in list(places.items())[:5])
     return Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", said[:500]).response()
+
+
+def _expected(error: dict[str, Any]) -> str:
+    """Say what was expected: the kind of mistake, and what there is to choose from."""
+    choices = error.get("ctx", {}).get("expected") if error["type"] == "enum" else None
+    return f"{error['type']}, one of {choices}" if choices else str(error["type"])
 
 
 async def _on_http_error(request: Request, error: Exception) -> JSONResponse:

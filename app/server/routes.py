@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated
 
@@ -19,12 +21,12 @@ from app.server.admission import Place, Slot, wait_for_slot, wants_to_wait
 from app.server.admission.slots import FULL, RETRY_S
 from app.server.caller import Caller
 from app.server.identity import Principal
-from app.server.limits import SessionLimits
 from app.server.metadata import metadata_of
-from app.server.problems import problems
+from app.server.problems import FRAMEWORK_PROBLEMS, problems
 from app.server.refusal import Refusal, TurnedAwayError
 from app.server.session import Session
 from app.server.state import ServerState, state_of
+from app.server.together.joining import Waiter
 from proxy import CloseCode, LineError, LinkClosedError
 from proxy.arrival import Arrival, arrive
 from proxy.close_codes import reason_for
@@ -32,7 +34,11 @@ from proxy.wire import SCREEN_HEADER, SESSION_HEADER
 
 router = APIRouter()
 
+# What comes after every other route.
+nowhere = APIRouter()
+
 # A draining server is replaced soon.
+NOTHING_HERE = Refusal(HTTPStatus.NOT_FOUND, *FRAMEWORK_PROBLEMS[HTTPStatus.NOT_FOUND])
 NO_ASSISTANT = Refusal(HTTPStatus.NOT_FOUND, "no_assistant", "there is no such assistant here")
 DRAINING = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "draining", "the server is going away", RETRY_S)
 
@@ -92,12 +98,15 @@ async def admitted(connection: HTTPConnection, state: State, _: Described) -> Pr
 Admitted = Annotated[Principal, Depends(admitted)]
 
 
+# Balancers ask with HEAD.
+@router.head("/livez", include_in_schema=False)
 @router.get("/livez")
 async def live() -> Health:
     """Tell that the process answers."""
     return Health(status="alive")
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", response_model=Readiness, responses={503: {"model": Readiness}})
 async def ready(state: State) -> JSONResponse:
     """Tell whether new sessions are taken: by one process of the server at least."""
@@ -127,37 +136,50 @@ async def assistants(state: State, principal: Admitted) -> list[AssistantInfo]:
     ]
 
 
+@dataclass(frozen=True)
+class _LetIn:
+    """Somebody who was let in.
+
+    Attributes:
+        recipe: Whom they talk to.
+        caller: Who they are.
+        slot: What they take a session with.
+        place: Where they wait for one; None for both if they come back.
+        said_hello: To be called once they have said hello, or never will.
+    """
+
+    recipe: Recipe
+    caller: Caller
+    slot: Slot | None = None
+    place: Place | None = None
+    said_hello: Callable[[], None] = lambda: None
+
+
 @router.websocket("/ws")
 @router.websocket("/ws/{assistant}")
 async def session(websocket: WebSocket, state: State, assistant: str | None = None) -> None:
     """Hold one session with an assistant, or carry on with one over a new connection."""
-    returning = SESSION_HEADER in websocket.headers
-    slot: Slot | None = None
-    place: Place | None = None
     try:
-        principal, recipe = await _admit(websocket, state, assistant)
-        traceparent = websocket.headers.get("traceparent")
-        has_screen = websocket.headers.get(SCREEN_HEADER) == "1"
-        caller = Caller(principal.name, metadata_of(websocket), traceparent, has_screen)
-        if not returning:
-            # Before the socket is accepted. Who comes back has one.
-            slot, place = _reserve(websocket, state, principal, recipe)
+        let_in = await _let_in(websocket, state, assistant)
     except TurnedAwayError as turned_away:
         await websocket.send_denial_response(state.turned_away(turned_away.refusal))
         return
-    limits = SessionLimits.of(state.settings)
-    held = Session(
-        *(recipe, caller, state.roles, limits, state.builder),
-        id=state.new_session_id(),
-        metrics=state.metrics,
-    )
-    if slot is not None:
-        state.sessions.add(held, slot)
+    if let_in is None:
+        return
+    place, returning = let_in.place, _returning(websocket)
+    held = state.new_session(let_in.recipe, let_in.caller)
+    if let_in.slot is not None:
+        state.sessions.add(held, let_in.slot)
     try:
-        arrival = await _hear(websocket, held)
+        try:
+            arrival = await _hear(websocket, held)
+        finally:
+            let_in.said_hello()
         returning = returning or arrival.returning
-        if place is not None and not returning and not await _wait(state, place, held, arrival):
-            return
+        if place is not None and not returning:
+            waited = Waiter(place, let_in.caller, websocket.scope, arrival)
+            if not await _wait(state, waited, held):
+                return
     except (LineError, TimeoutError):
         state.sessions.remove(held)
         return
@@ -170,9 +192,19 @@ async def session(websocket: WebSocket, state: State, assistant: str | None = No
     if returning:
         # Before the connection is over, which may be in hours.
         state.sessions.remove(held)
-        await state.take_back(arrival, caller.principal)
+        await state.take_back(arrival, let_in.caller.principal)
         return
     await state.sessions.run(held, arrival)
+
+
+@nowhere.websocket("/{path:path}")
+async def nothing(websocket: WebSocket, state: State, path: str) -> None:
+    """Say that no WebSocket is here; without an answer it would look like a wrong token."""
+    await websocket.send_denial_response(state.turned_away(NOTHING_HERE))
+
+
+def _returning(websocket: WebSocket) -> bool:
+    return SESSION_HEADER in websocket.headers
 
 
 async def _hear(websocket: WebSocket, held: Session) -> Arrival:
@@ -191,18 +223,49 @@ async def _hear(websocket: WebSocket, held: Session) -> Arrival:
     raise LinkClosedError(code)
 
 
-async def _wait(state: ServerState, place: Place, held: Session, arrival: Arrival) -> bool:
-    """Wait with a caller for its slot; tells whether it has one."""
-    slot = await wait_for_slot(state.room, place, arrival.link, state.settings.wait_timeout_s)
-    if slot is None:
-        return False
-    if state.sessions.draining:
-        slot.release()
-        await arrival.link.close(CloseCode.GOING_AWAY)
-        return False
+async def _wait(state: ServerState, waiter: Waiter, held: Session) -> bool:
+    """Wait with a caller for its slot; tells whether it has one here."""
+    place, link = waiter.place, waiter.arrival.link
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + state.settings.wait_timeout_s
+    while True:
+        slot = await wait_for_slot(state.room, place, link, deadline - loop.time())
+        if slot is None:
+            return False
+        if isinstance(slot, int) and await state.peers.take_in(waiter, slot):
+            return False
+        if state.sessions.draining:
+            if isinstance(slot, Slot):
+                slot.release()
+            await link.close(CloseCode.GOING_AWAY)
+            return False
+        if isinstance(slot, Slot):
+            break
+        state.room.come_back(place)
     held.started_at = time.monotonic()
     state.sessions.add(held, slot)
     return True
+
+
+async def _let_in(websocket: WebSocket, state: ServerState, assistant: str | None) -> _LetIn | None:
+    """Let somebody in, before the socket is accepted; None if another process has to.
+
+    Raises:
+        TurnedAwayError: If they may not come in.
+    """
+    returning = _returning(websocket)
+    if not returning and state.hand_on(websocket):
+        return None  # before its ticket is taken, which is good once
+    principal, recipe = await _admit(websocket, state, assistant)
+    traceparent = websocket.headers.get("traceparent")
+    has_screen = websocket.headers.get(SCREEN_HEADER) == "1"
+    caller = Caller(principal.name, metadata_of(websocket), traceparent, has_screen)
+    if returning:
+        # Who comes back has a slot.
+        return _LetIn(recipe, caller, said_hello=state.returning.enter(principal))
+    if state.hand_on(websocket):
+        return None  # looking at a JWT may have taken a while; looking at a ticket takes none
+    return _LetIn(recipe, caller, *_reserve(websocket, state, principal, recipe))
 
 
 async def _admit(

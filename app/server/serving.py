@@ -18,9 +18,10 @@ from app.server.http_protocol import MAX_HEADER_BYTES, DoorProtocol
 from app.server.state import ServerState
 from app.server.table import SessionTable
 from app.server.together import Membership
+from app.server.together.passing import Receiver
 from app.server.websocket_protocol import LineProtocol
 from app.settings import Settings
-from app.stopping import LEAVE_TIMEOUT_S, leave, stop_on_signals
+from app.stopping import LEAVE_TIMEOUT_S, leave, outlive_hangups, stop_on_signals
 from proxy import CloseCode
 
 # How long uvicorn may take to close what is left after every session has ended.
@@ -79,18 +80,22 @@ class SessionServer(EmbeddedServer):
         """The sessions of this server; there is none before it listens."""
         return self.state.sessions
 
-    def take(self, connection: socket.socket) -> "asyncio.Task[None]":
+    def take(self, connection: socket.socket, request: bytes = b"") -> "asyncio.Task[None]":
         """Serve a connection that somebody else accepted.
 
         Args:
             connection: The connection.
+            request: What came over it already.
         """
-        return asyncio.create_task(self._take(connection), name="take")
+        return asyncio.create_task(self._take(connection, request), name="take")
 
-    async def _take(self, connection: socket.socket) -> None:
+    async def _take(self, connection: socket.socket, request: bytes) -> None:
         def protocol() -> asyncio.Protocol:
             return DoorProtocol(
-                config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+                config=self.config,
+                server_state=self.server_state,
+                app_state=self.lifespan.state,
+                request=request,
             )
 
         try:
@@ -152,14 +157,19 @@ async def running_server(
     server = SessionServer(create_app(settings, assistants, membership), settings)
     listeners = [listen(settings)] if membership is None else []
     serving = asyncio.create_task(server.serve(sockets=listeners), name="serve")
+    receiver: Receiver | None = None
     try:
         await started(server, serving)
         server.state.request_drain = server.stop
         server.state.address = near_address(settings, listeners[0] if listeners else None)
+        if membership is not None:
+            receiver = Receiver(membership.passing_path(), server.take)
         yield "".join(address_of(one, settings) for one in listeners), server
     finally:
         server.stop()
         await asyncio.shield(serving)
+        if receiver is not None:
+            await receiver.close()
         for listener in listeners:
             listener.close()
 
@@ -187,6 +197,8 @@ async def serve(
         AppError: If the port cannot be had, or the server does not start.
     """
     log_loop()
+    if membership is None:
+        outlive_hangups()  # else the parent has seen to it
     loop = asyncio.get_running_loop()
     asked = asyncio.Event()
     serving: list[SessionServer] = []

@@ -9,17 +9,21 @@ from typing import TYPE_CHECKING
 from fastapi.responses import JSONResponse
 from starlette.requests import HTTPConnection
 
-from agents import Assistants
+from agents import Assistants, Recipe
 from app.processes.condition import ProcessState
 from app.processes.ledger import LedgerError
-from app.server.admission import SlotLimits, Slots, WaitingRoom
+from app.server.admission import Returning, SlotLimits, Slots, WaitingRoom
 from app.server.admission.book import SharedBook
 from app.server.building import Builder
+from app.server.caller import Caller
 from app.server.door import Door
+from app.server.limits import SessionLimits
 from app.server.refusal import Refusal
+from app.server.session import Session
 from app.server.states import SessionState
 from app.server.table import SessionTable
 from app.server.together import Membership, Peers
+from app.server.together.passing import hand_on
 from app.services import Roles
 from app.settings import Settings
 from app.telemetry import LoopLag, Metrics, ServerView
@@ -44,6 +48,7 @@ class ServerState:
         request_drain: Asks for a drain, after which the server stops.
         address: Where programs of this machine reach it, for example `ws://127.0.0.1:8765`.
         slots: How many sessions there may be.
+        returning: Connections that say they come back, and have not said to what.
         room: Where callers wait for one.
         metrics: What the server counts.
         lag: How late its event loop is.
@@ -65,6 +70,7 @@ class ServerState:
     membership: Membership | None = None
     peers: Peers = field(init=False)
     slots: Slots = field(init=False)
+    returning: Returning = field(init=False)
     room: WaitingRoom = field(init=False)
     lag: LoopLag = field(init=False)
     # Those that an alert asks for are there before they happen.
@@ -75,6 +81,7 @@ class ServerState:
         one = self.membership
         book = None if one is None else SharedBook(one.ledger, one.place)
         self.slots = Slots(SlotLimits.of(self.settings), book)
+        self.returning = Returning(self.slots.limits)
         self.peers = Peers(self.settings, one)
         self.room = WaitingRoom(self.slots, self.settings.max_waiting_callers)
         self.lag = LoopLag(self.settings.stall_timeout_s, self.metrics.lag.observe)
@@ -131,6 +138,19 @@ class ServerState:
         """Make an id for a session, unguessable."""
         return uuid.uuid4().hex if self.membership is None else self.membership.new_session_id()
 
+    def new_session(self, recipe: Recipe, caller: Caller) -> Session:
+        """Make a session, with an id that nobody can guess.
+
+        Args:
+            recipe: The assistant.
+            caller: Who calls.
+        """
+        return Session(
+            *(recipe, caller, self.roles, SessionLimits.of(self.settings), self.builder),
+            id=self.new_session_id(),
+            metrics=self.metrics,
+        )
+
     async def take_back(self, arrival: Arrival, principal: str) -> None:
         """Carry on with a session over a new connection, wherever it is, while that lasts.
 
@@ -140,6 +160,20 @@ class ServerState:
         """
         if not await self.peers.take_back(arrival, principal):
             await self.sessions.take_back(arrival, principal)
+
+    def hand_on(self, connection: HTTPConnection) -> bool:
+        """Hand a caller on to a process that has room, if this one takes none and another does.
+
+        Args:
+            connection: A WebSocket that was not answered yet.
+
+        Returns:
+            Whether that was done; nobody is to answer then.
+        """
+        full = self.slots.taken >= self.slots.limits.total or self.sessions.draining
+        if not full or self.membership is None:
+            return False
+        return hand_on(connection, self.membership, self.settings.max_sessions)
 
     def turned_away(self, refusal: Refusal) -> JSONResponse:
         """Count a refusal, and write its answer.

@@ -13,6 +13,7 @@ What they may do is bounded here, before a message reaches the application:
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -49,6 +50,10 @@ SMALL_FRAME_BYTES = 64
 # What a peer may leave unread before `send` waits: seconds of speech.
 HIGH_WATER_BYTES = 64 * 1024
 
+# Hands the connection on to another process, for an application that has not answered yet. It is
+# called with what gives away a descriptor and the request, and tells whether that was done.
+HAND_ON_EXTENSION = "trunkline.hand-on"
+
 _HEADERS_TOO_LARGE = b"\r\n".join(
     (
         b"HTTP/1.1 431 Request Header Fields Too Large",
@@ -74,6 +79,7 @@ class LineProtocol(WebSocketsSansIOProtocol):
         self.close_timeout = CLOSE_TIMEOUT_S
         self._abort_timer: asyncio.TimerHandle | None = None
         self._unparsed = bytearray()
+        self._asked: bytes | None = None
         self._small_bytes = min(SLICE_BYTES, self.config.ws_max_size)
         self._owed = 0  # of a frame that the library has begun to parse
         self._next_slice: asyncio.Handle | None = None
@@ -118,10 +124,12 @@ class LineProtocol(WebSocketsSansIOProtocol):
         if self._failed:
             return
         if self.handshake_initiated:
+            self._asked = None
             self._unparsed += data
             if self._next_slice is None:
                 self._parse()
             return
+        self._asked = data
         super().data_received(data)
         if not self.handshake_initiated:
             # uvicorn hands over whole requests; `websockets` found this one's headers too large.
@@ -212,6 +220,7 @@ class LineProtocol(WebSocketsSansIOProtocol):
         extensions = cast(dict[str, Any], self.scope["extensions"])
         extensions[ABORT_EXTENSION] = self.transport.abort
         extensions[DIRECT_EXTENSION] = self
+        extensions[HAND_ON_EXTENSION] = self._hand_on
         try:
             await super().run_asgi()
         finally:
@@ -228,6 +237,7 @@ class LineProtocol(WebSocketsSansIOProtocol):
         await super().send(message)
         if message["type"] == "websocket.accept":
             # Nobody looks at the handshake again, and its headers take 4 kB.
+            self._asked = None
             vars(self).pop("request", None)
             vars(self).pop("response", None)
         if message["type"] == "websocket.close" and self._next_slice is None:
@@ -237,6 +247,18 @@ class LineProtocol(WebSocketsSansIOProtocol):
         if refused and not message.get("more_body", False):
             # The handshake is over; uvicorn would log an error for every refusal otherwise.
             self.handshake_complete = True
+
+    def _hand_on(self, give: Callable[[int, bytes], bool]) -> bool:
+        """Give the connection away; see `HAND_ON_EXTENSION`."""
+        asked, transport = self._asked, self.transport
+        # What was said before must have gone out, and what comes next must not be here already.
+        if asked is None or transport.is_closing() or transport.get_write_buffer_size():
+            return False
+        if not give(transport.get_extra_info("socket").fileno(), asked):
+            return False
+        self.handshake_complete = True  # not here, but nobody here answers
+        transport.abort()  # our hold on it alone
+        return True
 
     def _parse(self) -> None:
         """Parse until the application has a message to take, or others should get their turn."""

@@ -35,7 +35,7 @@ from tests.app.server.identity.asking import Asking, bearer
 from tests.app.server.raw import BINARY, MASK, connected, frame, request, upgraded
 from tests.app.server.test_resume_sessions import HELLO, welcome
 from tests.app.server.test_sessions import close_code
-from tests.hostile.conftest import Log
+from tests.hostile.conftest import ADMIN, Log
 from tests.proxy.conversation import within
 
 TEXT, CONTEXT = FRAME_NUMBERS[TextFrame.__name__], FRAME_NUMBERS[LLMContextFrame.__name__]
@@ -106,6 +106,13 @@ AFTER_THE_WELCOME: dict[str, tuple[list[bytes | str], CloseCode]] = {
 }
 
 
+async def refused_one(server: Asking) -> None:
+    """Wait until one message of a caller was counted as none."""
+    counted = 'dropped_total{direction="in",kind="unknown",reason="codec"} 1.0'
+    while counted not in (await server.client.get("/metrics", headers=bearer(ADMIN))).text:
+        pass
+
+
 @pytest.mark.parametrize("name", AFTER_THE_WELCOME)
 async def test_what_no_caller_says_closes_its_own_connection_alone(
     server: Asking, name: str
@@ -120,7 +127,11 @@ async def test_what_no_caller_says_closes_its_own_connection_alone(
             except websockets.ConnectionClosed:
                 break
         if code is CloseCode.ENDED:
-            return  # refused, counted, and the line goes on
+            # Refused and counted, and the line goes on.
+            await within(refused_one(server))
+            await within(await socket.ping())
+            assert socket.close_code is None
+            return
         assert await close_code(socket) == code
 
 
@@ -228,6 +239,26 @@ async def test_five_hundred_connections_that_do_nothing_are_dropped_in_the_end(
             writer.write(said)
 
     await five_hundred(server, begin)
+
+
+async def test_twenty_peers_that_ask_without_end_and_read_no_answer_are_dropped(
+    server: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_protocol, "REQUEST_TIMEOUT_S", 1.0)
+    # A long answer, as the kernel takes megabytes of them before anybody has to read.
+    lines = ("GET /openapi.json HTTP/1.1", "Host: 127.0.0.1", f"Authorization: Bearer {TOKEN}")
+    asked = "\r\n".join((*lines, "", "")).encode() * 20
+
+    async def ask() -> None:
+        async with connected(server.url, receive_bytes=2048) as raw:
+            raw.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            with pytest.raises(ConnectionError):
+                while True:
+                    raw.writer.write(asked)
+                    await raw.writer.drain()
+
+    await within(asyncio.gather(*(ask() for _ in range(20))))
+    assert (await server.client.get("/readyz")).status_code == 200
 
 
 async def test_callers_that_say_no_hello_hold_a_slot_no_longer_than_a_hello_may_take(

@@ -54,6 +54,24 @@ class Book(Protocol):
             LedgerError: If that cannot be told.
         """
 
+    def has_room(self, assistant: str, cap: int | None) -> bool:
+        """Tell whether there is a session left.
+
+        Args:
+            assistant: With whom.
+            cap: How many there may be; None for as many as come.
+
+        Raises:
+            LedgerError: If that cannot be told.
+        """
+
+    def found(self, number: int) -> Entry | None:
+        """Find an entry that another process made; None where there is no other.
+
+        Args:
+            number: Its number.
+        """
+
 
 class OwnBook:
     """The book of a process that is the whole server."""
@@ -73,8 +91,11 @@ class OwnBook:
         return OwnEntry(self, principal, self._count)
 
     def has_room(self, assistant: str, cap: int | None) -> bool:
-        """Tell whether there is a session left; see `Entry.seat`."""
+        """Tell whether there is a session left; see `Book.has_room`."""
         return cap is None or self._by_assistant[assistant] < cap
+
+    def found(self, number: int) -> None:
+        """Find nothing: no other process makes entries; see `Book.found`."""
 
     def seat(self, assistant: str) -> None:
         """Count a session.
@@ -139,23 +160,41 @@ class SharedBook:
             " OR (SELECT count(*) FROM entries WHERE principal = ?2) < ?3 RETURNING number",
             *(self._place, principal, cap),
         )
-        return SharedEntry(self._ledger, made[0][0]) if made else None
+        return SharedEntry(self._ledger, made[0][0], self._place) if made else None
+
+    def has_room(self, assistant: str, cap: int | None) -> bool:
+        """Tell whether there is a session left; see `Book.has_room`."""
+        if cap is None:
+            return True
+        counted = self._ledger.rows("SELECT count(*) FROM entries WHERE assistant = ?", assistant)
+        return int(counted[0][0]) < cap
+
+    def found(self, number: int) -> "SharedEntry":
+        """Find an entry that another process made; see `Book.found`."""
+        return SharedEntry(self._ledger, number, self._place)
 
 
 class SharedEntry:
     """An entry of `SharedBook`."""
 
-    def __init__(self, ledger: Ledger, number: int) -> None:
-        """Note which it is; see `Entry`."""
+    def __init__(self, ledger: Ledger, number: int, place: int) -> None:
+        """Note which it is; see `Entry`.
+
+        Args:
+            ledger: Where it is.
+            number: Its number.
+            place: The process that is to have the session; another one may have made the entry.
+        """
         self.number = number
         self._ledger = ledger
+        self._place = place
 
     def seat(self, assistant: str, cap: int | None) -> bool:
         """Note that there is a session; see `Entry.seat`."""
         changed = self._ledger.run(
-            "UPDATE entries SET assistant = ?1 WHERE number = ?2 AND (?3 IS NULL"
+            "UPDATE entries SET assistant = ?1, place = ?4 WHERE number = ?2 AND (?3 IS NULL"
             " OR (SELECT count(*) FROM entries WHERE assistant = ?1) < ?3)",
-            *(assistant, self.number, cap),
+            *(assistant, self.number, cap, self._place),
         )
         return changed == 1
 

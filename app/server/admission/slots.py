@@ -147,6 +147,27 @@ class Slots:
             raise TurnedAwayError(OWN_CAP)
         return entry
 
+    def take_over(self, number: int, assistant: str) -> Slot | None:
+        """Take a slot for somebody whom another process counted; None if there is none.
+
+        Args:
+            number: The number of the entry, which stays with that process if there is none.
+            assistant: For a session with whom.
+        """
+        entry = self._book.found(number)
+        return None if entry is None else self.take(entry, assistant)
+
+    def may_have(self, assistant: str) -> bool:
+        """Tell whether there may be one more session with an assistant, in whichever process.
+
+        Args:
+            assistant: Which.
+        """
+        try:
+            return self._book.has_room(assistant, self.limits.per_assistant)
+        except LedgerError:
+            return False
+
     def take(self, entry: Entry, assistant: str) -> Slot | None:
         """Take a slot for somebody who is counted already; None if there is none.
 

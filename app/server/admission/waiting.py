@@ -29,7 +29,7 @@ def wants_to_wait(connection: HTTPConnection) -> bool:
 
 async def wait_for_slot(
     room: WaitingRoom, place: Place, link: Link, timeout_s: float
-) -> Slot | None:
+) -> Slot | int | None:
     """Wait with a caller.
 
     Cancelling leaves the place to whoever cancels.
@@ -41,7 +41,7 @@ async def wait_for_slot(
         timeout_s: How long it may wait.
 
     Returns:
-        Its slot, or None if it has gone or was sent away.
+        Its slot, or the process that has one for it, or None if it has gone or was sent away.
     """
     speaking = asyncio.create_task(_speaks(link))
     settled = asyncio.create_task(place.settled.wait())
@@ -64,6 +64,8 @@ async def wait_for_slot(
         if code is not None:
             await link.close(code)
         return None
+    if place.elsewhere is not None:
+        return place.elsewhere
     slot = place.take()
     if slot is None:
         await link.close(CloseCode.GOING_AWAY)

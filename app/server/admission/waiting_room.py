@@ -1,11 +1,16 @@
 """Where callers wait for a slot, in the order in which they came."""
 
 import asyncio
+from collections.abc import Sequence
 
 from app.server.admission.book import Entry
 from app.server.admission.slots import FULL, Slot, Slots
 from app.server.identity import Principal
 from app.server.refusal import TurnedAwayError
+
+# A process that had room a moment ago may have none now. One that refuses again and again has some
+# other reason, and the caller waits here.
+MAX_REFUSED = 10
 
 
 class Place:
@@ -16,6 +21,8 @@ class Place:
         settled: Set once it has a slot, or nobody gets one any more.
         entry: What counts the caller.
         slot: What it got and was not taken yet.
+        elsewhere: The process that has room for it, and is about to be asked; None for this one.
+        refused: How often another process had no room after all.
     """
 
     def __init__(self, assistant: str, entry: Entry) -> None:
@@ -29,6 +36,8 @@ class Place:
         self.entry = entry
         self.settled = asyncio.Event()
         self.slot: Slot | None = None
+        self.elsewhere: int | None = None
+        self.refused = 0
 
     def take(self) -> Slot | None:
         """Take the slot, which is the caller's to release from then on; None if there is none."""
@@ -96,9 +105,42 @@ class WaitingRoom:
         if place in self._queue:
             self._remove(place)
             place.entry.strike()
+        elif place.elsewhere is not None:
+            place.entry.strike()
         slot = place.take()
         if slot is not None:
             slot.release()
+
+    def send_elsewhere(self, room: Sequence[int]) -> None:
+        """Have those who wait longest ask other processes, as far as those have room.
+
+        Args:
+            room: The processes, each as often as it has room.
+        """
+        left = iter(room)
+        may = {one: self._slots.may_have(one) for one in {place.assistant for place in self._queue}}
+        for place in list(self._queue):
+            if not may[place.assistant] or place.refused >= MAX_REFUSED:
+                continue
+            process = next(left, None)
+            if process is None:
+                return
+            self._remove(place)
+            place.elsewhere = process
+            place.settled.set()
+
+    def come_back(self, place: Place) -> None:
+        """Wait again, before everybody else, as the other process had no room after all.
+
+        Args:
+            place: What was sent there.
+        """
+        place.elsewhere = None
+        place.refused += 1
+        place.settled.clear()
+        self._queue = {place: None, **self._queue}
+        self._positions = None
+        self.serve()
 
     def close(self) -> None:
         """Send everybody away."""

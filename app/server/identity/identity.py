@@ -1,5 +1,6 @@
 """Finding out who somebody is, whichever way they show it."""
 
+import hashlib
 import hmac
 from collections.abc import Sequence
 
@@ -13,7 +14,7 @@ from app.server.identity.rate_limit import FailureLimiter, OwnBuckets, SharedBuc
 from app.server.identity.tickets import PARAMETER, OwnTickets, SharedTickets, Tickets
 from app.server.identity.token_file import TokenFile
 from app.server.identity.tokens import TokenTable
-from app.server.identity.wrong import NO_TOKEN, WrongCredentialError
+from app.server.identity.wrong import NO_TOKEN, WRONG_TICKET, WrongCredentialError
 from app.server.refusal import TurnedAwayError
 from app.settings import Settings
 
@@ -81,7 +82,7 @@ class Identity:
         try:
             if ticket is not None:
                 assert assistant is not None
-                return self.tickets.redeem(ticket, assistant)
+                return self._as_now(self.tickets.redeem(ticket, assistant))
             assert token is not None
             return await self._of_token(token)
         except WrongCredentialError:
@@ -96,7 +97,29 @@ class Identity:
             return self._plain[matches.index(True)][1]
         if self._jwts is not None and looks_like_jwt(token):
             return await self._jwts.find(token)
-        return (TokenTable() if self._file is None else self._file.tokens()).find(token)
+        return self._tokens().find(token)
+
+    def _tokens(self) -> TokenTable:
+        return TokenTable() if self._file is None else self._file.tokens()
+
+    def _as_now(self, invited: Principal) -> Principal:
+        """Tell what somebody may do now who was given a ticket a while ago.
+
+        Args:
+            invited: Who that was.
+
+        Raises:
+            WrongCredentialError: If the token that the ticket was asked for with was taken back.
+        """
+        if not invited.credential:
+            return invited  # JWTs are not taken back; when they end is in the ticket
+        for _, held in self._plain:
+            if held.credential == invited.credential:
+                return held
+        principal = self._tokens().of_id(invited.credential)
+        if principal is None:
+            raise WrongCredentialError(WRONG_TICKET)
+        return principal
 
 
 def _bearer(connection: HTTPConnection) -> str | None:
@@ -111,7 +134,11 @@ def _named(
     assistants: frozenset[str] | None = frozenset(),
     admin: bool = False,
 ) -> list[tuple[bytes, Principal]]:
-    return [
-        (token.get_secret_value().encode(), Principal(f"{word}-{place}", assistants, admin=admin))
-        for place, token in enumerate(tokens, 1)
-    ]
+    found = []
+    for place, token in enumerate(tokens, 1):
+        secret = token.get_secret_value().encode()
+        # By what it is and not by its place, which another has once it is taken out.
+        credential = hashlib.sha256(b"credential:" + secret).hexdigest()
+        name = f"{word}-{place}"
+        found.append((secret, Principal(name, assistants, admin=admin, credential=credential)))
+    return found

@@ -1,7 +1,7 @@
 """Principals: who may do what."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 # Stands for every assistant in a list of them.
 ALL = "*"
@@ -18,6 +18,8 @@ class Principal:
         admin: Whether it may look at the sessions of others, end them, and drain the server.
         expires_at: When its token or JWT ends, in seconds of the Unix epoch; None for never.
         metrics: Whether it may see what the server counts; administrators may.
+        credential: Which token of ours it showed, and nothing with which to show it again; empty
+            for a JWT or none.
     """
 
     name: str
@@ -26,6 +28,7 @@ class Principal:
     admin: bool = False
     expires_at: float | None = None
     metrics: bool = False
+    credential: str = field(default="", repr=False, compare=False)
 
     def may_open(self, assistant: str) -> bool:
         """Tell whether it may have sessions with an assistant, which may not exist.

@@ -78,6 +78,7 @@ class TokenEntry(BaseModel):
             self.admin,
             None if self.expires is None else self.expires.timestamp(),
             self.metrics,
+            self.id,
         )
 
 
@@ -151,6 +152,16 @@ class TokenTable:
     def __len__(self) -> int:
         """Count the tokens."""
         return len(self._entries)
+
+    def of_id(self, identifier: str) -> Principal | None:
+        """Tell whose token has an id; None if there is none, or not any more.
+
+        Args:
+            identifier: The id.
+        """
+        entry = self._entries.get(identifier)
+        principal = None if entry is None else entry.principal()
+        return None if principal is None or principal.expired else principal
 
     def find(self, token: str) -> Principal:
         """Tell whose token this is, in a time that says nothing of what is wrong with it.

@@ -17,11 +17,14 @@ from app.calls import peers as calls
 from app.calls.models import Said, Told
 from app.loopback import EmbeddedServer, started
 from app.processes.condition import ProcessState
+from app.processes.ledger import LedgerError
 from app.server.admin import desk
 from app.server.admin.models import Filters
+from app.server.admission.slots import FULL
 from app.server.http_protocol import DoorProtocol
 from app.server.state import ServerState, state_of
 from app.server.together import paths
+from app.server.together.joining import JOIN_PATH, joining
 from app.server.together.membership import Membership
 from app.server.together.relay import PRINCIPAL_HEADER, RESUME_PATH
 from app.server.websocket_protocol import LineProtocol
@@ -93,6 +96,30 @@ async def resume(websocket: WebSocket, state: State) -> None:
     await state.sessions.take_back(arrival, principal)
 
 
+@router.websocket(f"{JOIN_PATH}/{{assistant}}")
+async def join(websocket: WebSocket, state: State, assistant: str) -> None:
+    """Hold a session with a caller that waited in another process."""
+    caller, number = joining(websocket)
+    recipe = state.assistants.get(assistant)
+    slot = None
+    if recipe is not None and not state.sessions.draining and state.builder.can_build(recipe):
+        slot = state.slots.take_over(number, assistant)
+    if recipe is None or slot is None:
+        await websocket.send_denial_response(FULL.response())
+        return
+    held = state.new_session(recipe, caller)
+    state.sessions.add(held, slot)
+    try:
+        arrival = await arrive(websocket)
+    except (LineError, TimeoutError):
+        state.sessions.remove(held)
+        return
+    except BaseException:
+        state.sessions.remove(held)
+        raise
+    await state.sessions.run(held, arrival)
+
+
 @contextlib.asynccontextmanager
 async def answering_others(state: ServerState, membership: Membership) -> AsyncIterator[None]:
     """Answer the other processes while the block runs, and say how this one is.
@@ -134,6 +161,15 @@ async def answering_others(state: ServerState, membership: Membership) -> AsyncI
         path.unlink(missing_ok=True)
 
 
+def _lead_on(state: ServerState, membership: Membership) -> None:
+    """Have those who wait for a session of this process take one of another that has room."""
+    if not len(state.room):
+        return
+    with contextlib.suppress(LedgerError):
+        room = membership.room(state.settings.max_sessions)
+        state.room.send_elsewhere([place for place, count in room.items() for _ in range(count)])
+
+
 async def _say(state: ServerState, membership: Membership) -> None:
     loop = asyncio.get_running_loop()
     while True:
@@ -142,4 +178,5 @@ async def _say(state: ServerState, membership: Membership) -> None:
         membership.say(condition, len(state.sessions), state.sessions.begun)
         # What another process gave back is nobody's until somebody looks.
         state.room.serve()
+        _lead_on(state, membership)
         await asyncio.sleep(SAY_EVERY_S)

@@ -14,7 +14,7 @@ from loguru import logger
 from app.processes.condition import Conditions, ProcessState
 from app.processes.control import ToParent, ToProcess
 from app.processes.ledger import Ledger, LedgerError
-from app.processes.places import socket_path
+from app.processes.places import passing_path, socket_path
 
 # Words of the parent that are heard before others get their turn.
 WORDS_AT_ONCE = 64
@@ -90,6 +90,34 @@ class Membership:
             place: Which; None for this one.
         """
         return socket_path(self._directory, self.place if place is None else place)
+
+    def passing_path(self, place: int | None = None) -> Path:
+        """Say where a process takes the callers that others hand on.
+
+        Args:
+            place: Which; None for this one.
+        """
+        return passing_path(self._directory, self.place if place is None else place)
+
+    def room(self, max_sessions: int) -> dict[int, int]:
+        """Tell for how many callers the other processes have room, the emptiest first.
+
+        Args:
+            max_sessions: How many sessions each may have.
+
+        Raises:
+            LedgerError: If that cannot be told.
+        """
+        counted = self.ledger.rows("SELECT place, count(assistant) FROM entries GROUP BY place")
+        taken = dict(counted)
+        ready = [
+            place
+            for place, condition in self.conditions.of_all().items()
+            if condition.state is ProcessState.READY and place != self.place
+        ]
+        room = {place: max_sessions - int(taken.get(place, 0)) for place in ready}
+        fullest_last = sorted(room, key=lambda place: room[place], reverse=True)
+        return {place: room[place] for place in fullest_last if room[place] > 0}
 
     def others(self) -> list[int]:
         """List the other processes that there are.

@@ -1,7 +1,7 @@
 """The other processes of the server: asking them, and passing callers on to them."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -10,8 +10,9 @@ from loguru import logger
 from pydantic import BaseModel, ValidationError
 
 from app.processes.ledger import LedgerError
+from app.server.together.joining import Waiter
 from app.server.together.membership import Membership
-from app.server.together.relay import relay
+from app.server.together.relay import Destination, relay
 from app.settings import Settings
 from proxy.arrival import Arrival
 
@@ -148,9 +149,32 @@ class Peers:
         place = membership.elsewhere(hello.session)
         if place is None:
             return False
-        relaying = asyncio.create_task(
-            relay(arrival, principal, membership.socket_path(place), self._settings), name="relay"
+        destination = Destination.returning(membership.socket_path(place), principal)
+        return await self._relay(relay(arrival, destination, self._settings))
+
+    async def take_in(self, waiter: Waiter, place: int) -> bool:
+        """Have another process take a caller in that waits here, for as long as that lasts.
+
+        Args:
+            waiter: The caller.
+            place: The process, which has room.
+
+        Returns:
+            False if it has none after all.
+        """
+        assert self._membership is not None
+        socket = self._membership.socket_path(place)
+        destination = Destination(socket, waiter.target, waiter.headers)
+
+        def taken() -> None:
+            waiter.place.elsewhere = None  # its entry is that process's
+
+        return await self._relay(
+            relay(waiter.arrival, destination, self._settings, on_connected=taken)
         )
+
+    async def _relay(self, work: Coroutine[Any, Any, bool]) -> bool:
+        relaying = asyncio.create_task(work, name="relay")
         self._relays.add(relaying)
         relaying.add_done_callback(self._relays.discard)
         try:

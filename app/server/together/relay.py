@@ -1,16 +1,18 @@
-"""A caller that comes back, and whose session another process has: its messages are passed on.
+"""A caller whose session another process has, or is to have: its messages are passed on.
 
 The connection stays where it arrived. If this process ends before the session does, the caller
 sees a lost connection, comes back once more, and misses nothing.
 """
 
 import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 from urllib.parse import quote
 
 from websockets.asyncio.client import unix_connect
-from websockets.exceptions import WebSocketException
+from websockets.exceptions import InvalidStatus, WebSocketException
 
 from app.settings import Settings
 from proxy import CloseCode, LinkClosedError
@@ -27,16 +29,47 @@ RESUME_PATH = "/resume"
 PRINCIPAL_HEADER = "Trunkline-Principal"
 
 
-async def relay(arrival: Arrival, principal: str, path: Path, settings: Settings) -> bool:
+@dataclass(frozen=True)
+class Destination:
+    """Where a caller is passed on to.
+
+    Attributes:
+        socket: The socket of the process.
+        target: The address there.
+        headers: What is said of the caller.
+    """
+
+    socket: Path
+    target: str
+    headers: Mapping[str, str]
+
+    @classmethod
+    def returning(cls, socket: Path, principal: str) -> "Destination":
+        """Make the one of a caller that comes back.
+
+        Args:
+            socket: The socket of the process that has the session.
+            principal: Whose it is.
+        """
+        return cls(socket, RESUME_PATH, {PRINCIPAL_HEADER: quote(principal, safe="")})
+
+
+async def relay(
+    arrival: Arrival,
+    destination: Destination,
+    settings: Settings,
+    *,
+    on_connected: Callable[[], None] = lambda: None,
+) -> bool:
     """Pass on what a caller and its session say to each other, until either goes.
 
     Cancelling drops both connections, after which the caller may come back.
 
     Args:
         arrival: The caller, who has said hello.
-        principal: Who that is.
-        path: The socket of the process that has the session.
+        destination: Where to.
         settings: The settings.
+        on_connected: Called once the other process has accepted the caller.
 
     Returns:
         Whether there was somebody to pass it on to.
@@ -44,17 +77,17 @@ async def relay(arrival: Arrival, principal: str, path: Path, settings: Settings
     assert arrival.hello is not None
     try:
         connection = await unix_connect(
-            str(path),
-            uri=f"ws://process{RESUME_PATH}",
+            str(destination.socket),
+            uri=f"ws://process{destination.target}",
             subprotocols=[SUBPROTOCOL],
-            additional_headers={PRINCIPAL_HEADER: quote(principal, safe="")},
+            additional_headers=destination.headers,
             user_agent_header=None,
             compression=None,
             max_size=settings.max_message_bytes,
             ping_interval=None,
             open_timeout=CONNECT_TIMEOUT_S,
         )
-    except (FileNotFoundError, ConnectionRefusedError):
+    except (FileNotFoundError, ConnectionRefusedError, InvalidStatus):
         return False
     except (OSError, TimeoutError, WebSocketException):
         arrival.link.abort()  # the process may answer when the caller asks again
@@ -62,6 +95,7 @@ async def relay(arrival: Arrival, principal: str, path: Path, settings: Settings
     except asyncio.CancelledError:
         arrival.link.abort()
         raise
+    on_connected()
     near, far = arrival.link, ClientLink(connection)
     try:
         await far.send(encode(arrival.hello))

@@ -46,6 +46,7 @@ async def test_without_a_file_the_entry_is_printed_beside_it(tmp_path: Path) -> 
         (["--name", "bo ss", "--admin"], "a name has"),
         (["--name", "token-1", "--admin"], "does not begin with token-"),
         (["--name", "boss", "--admin", "--expires", "2001-01-01"], "is over"),
+        (["--name", "boss", "--admin", "--expires", "0d"], "is over at once"),
         (["--name", "boss", "--admin", "--file", "no/such.toml"], "No such file"),
     ],
 )

@@ -5,6 +5,7 @@ import contextlib
 import os
 import select
 import signal
+import socket as sockets
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +14,14 @@ from typing import Any
 import httpx
 import pytest
 import websockets
+from loguru import logger
 from websockets.asyncio.client import ClientConnection, connect
 
+from app.processes.supervisor import Supervisor
+from app.settings import Settings
 from proxy import CloseCode
 from tests.app.cli.programs import descendants, ended, read_until, run, start
+from tests.app.server.raw import RawSocket, connected, request
 from tests.app.server.test_door import refusal
 from tests.app.server.test_draining import STORYTELLER, draining, listening, rest
 from tests.app.server.test_sessions import close_code
@@ -59,7 +64,7 @@ def directory() -> Iterator[str]:
         yield name
 
 
-async def served(home: Path, directory: str, **further: str) -> Server:
+async def served(home: Path, directory: str, *, processes: str = "2", **further: str) -> Server:
     (home / "stories.py").write_text(STORYTELLER)
     given = {
         "TRUNKLINE_ASSISTANT_MODULES": "stories",
@@ -68,7 +73,7 @@ async def served(home: Path, directory: str, **further: str) -> Server:
         "TMPDIR": directory,
         **further,
     }
-    parent = await start("serve", "--port", "0", "--processes", "2", home=home, further=given)
+    parent = await start("serve", "--port", "0", "--processes", processes, home=home, further=given)
     assert parent.stderr is not None
     line = await read_until(parent.stderr, "listens on")
     return Server(parent, line.split("listens on ")[1].strip().removesuffix("/ws"))
@@ -194,6 +199,30 @@ async def test_a_burst_fills_every_process_and_an_administrator_drains_all_of_th
         assert await within(server.parent.wait()) == 0
 
 
+async def test_connections_that_were_kept_become_calls_in_whichever_process_has_room(
+    tmp_path: Path, directory: str
+) -> None:
+    server = await served(tmp_path, directory, TRUNKLINE_MAX_SESSIONS="2")
+    async with ended(server.parent), contextlib.AsyncExitStack() as stack:
+        kept = [await stack.enter_async_context(connected(server.url)) for _ in range(12)]
+        for raw in kept:
+            raw.writer.write(b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        for raw in kept:
+            await within(raw.reader.readuntil(b'{"status":"alive"}'))
+        # They came in turn, so that every other one is in the same process.
+        came = [await answer_of(raw) for raw in kept[:10:2]]
+        assert came == [b"101"] * 4 + [b"503"]
+        assert await server.by_place() == {"00": 2, "01": 2}
+
+
+async def answer_of(raw: RawSocket) -> bytes:
+    """Ask for a WebSocket over a connection that there is; gives the status."""
+    lines = request("/ws/storyteller").split(b"\r\n")
+    raw.writer.write(b"\r\n".join(line for line in lines if not line.startswith(b"Auth")))
+    status: bytes = (await within(raw.reader.readuntil(b"\r\n\r\n"))).split(b" ")[1]
+    return status
+
+
 async def test_a_process_that_stands_still_gets_no_callers(tmp_path: Path, directory: str) -> None:
     server = await served(tmp_path, directory, TRUNKLINE_STALL_TIMEOUT_S="1")
     async with ended(server.parent):
@@ -232,6 +261,47 @@ async def test_processes_stay_if_fresh_ones_do_not_start_and_ctrl_c_reaches_ever
         assert await rest(socket) == STORY
         assert await close_code(socket) == CloseCode.GOING_AWAY
         assert await within(server.parent.wait()) == 0
+
+
+async def test_a_hangup_of_the_whole_group_replaces_the_processes_and_cuts_no_answer(
+    tmp_path: Path, directory: str
+) -> None:
+    server = await served(tmp_path, directory)
+    async with ended(server.parent):
+        sockets = [await listening(server.url) for _ in range(2)]
+        os.killpg(server.parent.pid, signal.SIGHUP)
+        await server.told("takes callers in place of 0")
+        # To fresh ones that are starting, too.
+        for pid in descendants(server.parent.pid):
+            os.kill(pid, signal.SIGHUP)
+        await all_hear_the_rest(sockets)
+        told = await server.told("Every process was replaced")
+        assert "ended by" not in told
+        assert await within(hears_it_all(server.url), LONG_S) == CloseCode.ENDED
+
+
+async def test_a_hangup_changes_nothing_where_there_is_one_process(tmp_path: Path) -> None:
+    server = await served(tmp_path, str(tmp_path), processes="1")
+    async with ended(server.parent):
+        socket = await listening(server.url)
+        os.killpg(server.parent.pid, signal.SIGHUP)
+        await server.told("SIGHUP changes nothing")
+        assert await rest(socket) == STORY
+        assert await within(hears_it_all(server.url), LONG_S) == CloseCode.ENDED
+
+
+async def test_nobody_says_that_processes_were_replaced_of_which_none_takes_callers(
+    tmp_path: Path,
+) -> None:
+    said: list[str] = []
+    sink = logger.add(said.append)
+    with sockets.create_server(("127.0.0.1", 0)) as listener:
+        supervisor = Supervisor(Settings(processes=2), listener, tmp_path)
+        assert not await within(supervisor._renew())
+        await supervisor._end([])
+    logger.remove(sink)
+    assert "No process was replaced" in "".join(said)
+    assert "Every process was replaced" not in "".join(said)
 
 
 async def test_a_server_whose_processes_do_not_start_says_why_and_ends(tmp_path: Path) -> None:

@@ -70,6 +70,16 @@ async def test_an_unknown_assistant_gets_404(url: str) -> None:
     assert response.json()["code"] == "no_assistant"
 
 
+@pytest.mark.parametrize("path", ["/ws/acme/", "/ws/", "//ws/acme", "/foo/ws/acme", "/", "/livez"])
+async def test_an_address_without_a_websocket_gets_404_and_is_counted(
+    running: tuple[str, SessionServer], path: str
+) -> None:
+    url, server = running
+    answer = await refusal(f"{url}{path}", BEARER)
+    assert (answer.status_code, answer.json()["code"]) == (404, "nothing_here")
+    assert server.state.refusals["nothing_here"] == 1
+
+
 async def test_an_unknown_assistant_is_not_told_to_strangers(url: str) -> None:
     assert (await refusal(f"{url}/ws/nobody")).status_code == 401
 
@@ -128,6 +138,15 @@ async def test_the_health_addresses_need_no_token(url: str) -> None:
         assert (await client.get("/livez")).json() == {"status": "alive"}
         ready = {"status": "ready", "processes": {"0": "ready"}}
         assert (await client.get("/readyz")).json() == ready
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz"])
+async def test_the_health_addresses_answer_balancers_that_ask_with_head(
+    url: str, path: str
+) -> None:
+    async with httpx.AsyncClient() as client:
+        answer = await client.head(url.replace("ws://", "http://") + path)
+    assert (answer.status_code, answer.content) == (200, b"")
 
 
 async def test_the_list_of_assistants_needs_one(url: str) -> None:

@@ -2,14 +2,16 @@
 
 import asyncio
 import gc
+import itertools
 import logging
 import os
 import secrets
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from unittest import mock
 
 import pytest
@@ -20,9 +22,14 @@ from websockets.asyncio.client import ClientConnection, connect
 from agents import Assistants
 from app.loopback import serve_on_loopback
 from app.server import running_server
+from app.server.admin import desk
+from app.server.lifetime import Lifetimes
 from app.server.serving import SessionServer
+from app.server.table import SessionTable
 from app.settings import Settings
 from proxy import CloseCode, arrival
+from proxy.codec.trunk import read_envelope
+from proxy.wire import WAIT_HEADER, Waiting, Welcome
 from tests.app.server.raw import PING, frame, upgraded
 from tests.app.server.recipes import BLOCKED, clumsy_script, parrot
 from tests.app.server.test_resume_sessions import HELLO, greeting, welcome
@@ -37,10 +44,11 @@ LONG_S = 60.0
 
 
 class Server:
-    """A server whose model is the emulator, so that it can fail, and two that do not wait.
+    """A server whose model is the emulator, so that it can fail, and three others.
 
-    One does not wait for assistants that start, one not for callers who are away. What a slow
-    machine could keep from being in time happens at the first one, which has time.
+    One has room for one caller, and for one who waits. One does not wait for assistants that start,
+    one not for callers who are away. What a slow machine could keep from being in time happens at
+    the first one, which has time.
     """
 
     def __init__(
@@ -48,16 +56,18 @@ class Server:
         patient: tuple[str, SessionServer],
         hurried: tuple[str, SessionServer],
         forgetful: tuple[str, SessionServer],
+        crowded: tuple[str, SessionServer],
         model: OpenAIEmulator,
     ) -> None:
         self.url, self.server = patient
         self.hurried_url, self.hurried = hurried
         self.forgetful_url, self.forgetful = forgetful
+        self.crowded_url, self.crowded = crowded
         self.model = model
 
     @property
     def all(self) -> tuple[SessionServer, ...]:
-        return (self.server, self.hurried, self.forgetful)
+        return (self.server, self.hurried, self.forgetful, self.crowded)
 
     def opened(self, assistant: str) -> "connect":
         return connect(f"{self.url}/ws/{assistant}")
@@ -81,12 +91,14 @@ async def server(assistants: Assistants) -> AsyncIterator[Server]:
     model = OpenAIEmulator(clumsy_script)
     async with serve_on_loopback(model.app) as url:
         forgets = {"start_timeout_s": LONG_S, "resume_window_s": 0.2, "heartbeat_s": 1.0}
+        crowd = {"start_timeout_s": LONG_S, "max_sessions": 1, "max_waiting_callers": 1}
         async with (
             running_server(settings(url, start_timeout_s=LONG_S), assistants) as patient,
             running_server(settings(url, start_timeout_s=0.5), assistants) as hurried,
             running_server(settings(url, **forgets), assistants) as forgetful,
+            running_server(settings(url, **crowd), assistants) as crowded,
         ):
-            yield Server(patient, hurried, forgetful, model)
+            yield Server(patient, hurried, forgetful, crowded, model)
         model.release()
 
 
@@ -235,6 +247,56 @@ async def model_hangs(server: Server) -> None:
         await within(server.model.held_up.wait())
 
 
+async def idle(server: Server) -> None:
+    await time_goes_by(server, CloseCode.IDLE, idle_timeout_s=LONG_S, max_session_s=0.0)
+
+
+async def time_is_up(server: Server) -> None:
+    await time_goes_by(server, CloseCode.TIME_IS_UP, idle_timeout_s=0.0, max_session_s=LONG_S)
+
+
+async def time_goes_by(server: Server, code: CloseCode, **limits_s: float) -> None:
+    """Have it be later than a session may last."""
+    async with server.opened("parrot") as socket:
+        await ready(socket)
+        (*_, session) = server.server.sessions
+        hours = itertools.count(time.monotonic() + 2 * LONG_S, 2 * LONG_S)
+        later = Lifetimes(cast(SessionTable, [session]), clock=lambda: next(hours), **limits_s)
+        later.look()
+        later.look()  # what was said until the first look is no longer new
+        assert await close_code(socket) == code
+
+
+async def ended_by_operator(server: Server) -> None:
+    async with server.opened("parrot") as socket:
+        await ready(socket)
+        (*_, session) = server.server.sessions
+        assert desk.end(server.server.state, desk.Order(by="x", session_id=session.id)).count == 1
+        assert await close_code(socket) == CloseCode.ENDED_BY_OPERATOR
+
+
+async def waits_and_gets_in(server: Server) -> None:
+    async with (
+        connect(f"{server.crowded_url}/ws/parrot") as first,
+        greeting(server.crowded_url, HELLO, **{WAIT_HEADER: "1"}) as second,
+    ):
+        assert isinstance(read_envelope(await within(second.recv())), Waiting)
+        await first.close()
+        while isinstance(told := read_envelope(await within(second.recv())), Waiting):
+            pass
+        assert isinstance(told, Welcome)
+    await within(server.crowded.sessions.wait_empty(), LONG_S)
+
+
+async def waits_and_goes(server: Server) -> None:
+    async with (
+        connect(f"{server.crowded_url}/ws/parrot"),
+        greeting(server.crowded_url, HELLO, **{WAIT_HEADER: "1"}) as second,
+    ):
+        assert isinstance(read_envelope(await within(second.recv())), Waiting)
+    await within(server.crowded.sessions.wait_empty(), LONG_S)
+
+
 async def rubbish(server: Server) -> None:
     async with server.opened("parrot") as socket:
         await socket.send(b"\x00")
@@ -270,6 +332,11 @@ QUICK: tuple[Way, ...] = (
     tool_exits,
     flood,
     model_hangs,
+    idle,
+    time_is_up,
+    ended_by_operator,
+    waits_and_gets_in,
+    waits_and_goes,
     rubbish,
     text,
     no_hello,

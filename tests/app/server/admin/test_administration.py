@@ -234,3 +234,16 @@ async def test_what_administrators_do_is_in_the_log(assistants: Assistants) -> N
     assert "admin-1 ends the session" in told
     assert "admin-1 has the server drained" in told
     assert ADMIN not in told
+
+
+async def test_who_asks_for_a_state_that_there_is_not_is_told_which_there_are(
+    assistants: Assistants,
+) -> None:
+    async with administered(assistants) as server:
+        answer = await server.client.get(
+            "/v1/admin/sessions", params={"state": "foo"}, headers=bearer(ADMIN)
+        )
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    for state in SessionState:
+        assert state.value in answer.json()["detail"]
+    assert "foo" not in answer.json()["detail"]

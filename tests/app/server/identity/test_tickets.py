@@ -1,20 +1,23 @@
 """Tickets: once, soon, and for what they were made."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from loguru import logger
+from starlette.requests import HTTPConnection
 from websockets.asyncio.client import connect
 
 from agents import Assistants
 from app.processes.ledger import Ledger
-from app.server.identity import Principal, tickets
+from app.server.identity import Identity, Principal, tickets, token_file
 from app.server.identity.tickets import OwnTickets, SharedTickets, Tickets
 from app.server.identity.wrong import WrongCredentialError
 from app.server.refusal import TurnedAwayError
+from app.settings import Settings
 from tests.app.server.conftest import TOKEN
 from tests.app.server.identity.asking import Asking, asking, bearer
-from tests.app.server.identity.test_tokens import Clock
+from tests.app.server.identity.test_tokens import Clock, added
 from tests.app.server.test_door import refusal
 from tests.app.server.test_sessions import ready, say
 
@@ -185,3 +188,61 @@ async def test_a_ticket_is_neither_logged_nor_told_to_the_assistant(
     assert lines
     for secret in (ticket, TOKEN):
         assert secret not in "".join(lines)
+
+
+async def test_a_token_that_is_taken_back_takes_its_tickets_along(
+    assistants: Assistants, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(token_file, "LOOK_EVERY_S", 0.0)
+    principals = tmp_path / "principals.toml"
+    token = added(principals, "ada", assistants=["parrot", "acme"])
+    async with asking(assistants, principals_file=principals) as server:
+        kept, invited = [await invite(server, token, assistant="parrot") for _ in range(2)]
+        assert await server.enters_at(kept["url"]) == "ada"
+        # Another token of the same name does not keep them.
+        principals.unlink()
+        added(principals, "ada", assistants=["*"])
+        answer = await refusal(invited["url"])
+        assert (answer.status_code, answer.json()["code"]) == (403, "wrong_ticket")
+
+
+async def test_a_ticket_opens_no_more_than_its_token_does_when_it_is_used(
+    assistants: Assistants, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(token_file, "LOOK_EVERY_S", 0.0)
+    principals = tmp_path / "principals.toml"
+    token = added(principals, "ada", assistants=["parrot"])
+    async with asking(assistants, principals_file=principals) as server:
+        invited = await invite(server, token, assistant="parrot")
+        principals.write_text(principals.read_text().replace("parrot", "acme"))
+        answer = await refusal(invited["url"])
+        assert (answer.status_code, answer.json()["code"]) == (403, "not_allowed")
+
+
+async def test_a_fresh_process_takes_no_ticket_of_a_token_that_is_not_in_its_settings(
+    ledger: Ledger,
+) -> None:
+    before, after = (
+        Identity(Settings(tokens=tokens), ledger)  # type: ignore[arg-type]
+        for tokens in (f"{TOKEN},another-token-of-the-tests", "another-token-of-the-tests")
+    )
+
+    async def redeemed(token: str) -> str:
+        principal = await before.identify(asks({"authorization": f"Bearer {token}"}))
+        ticket = after.tickets.issue(principal, "acme")
+        return (await after.identify(asks({}, f"ticket={ticket}"), "acme")).name
+
+    assert await redeemed("another-token-of-the-tests") == "token-1", "as it is called now"
+    with pytest.raises(WrongCredentialError):
+        await redeemed(TOKEN)
+
+
+def asks(headers: dict[str, str], query: str = "") -> HTTPConnection:
+    return HTTPConnection(
+        {
+            "type": "websocket",
+            "client": ("127.0.0.1", 1),
+            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+            "query_string": query.encode(),
+        }
+    )
