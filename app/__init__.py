@@ -1,10 +1,7 @@
 """The programs: the session server, the local bot, the console, and the command line."""
 
 import os
-from importlib.metadata import version
 
 # The library that runs the voice activity detector reports its use to its vendor unless told not
 # to. A program that hears people speak does not do that unasked.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-
-__version__ = version("trunkline")

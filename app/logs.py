@@ -15,7 +15,7 @@ Who may say what is a list of who may, not of who may not:
 import logging
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -84,8 +84,12 @@ def _format(process: int | None) -> str:
     return _FORMAT if process is None else _FORMAT.replace(where, f"{process} {where}")
 
 
-def catch_strays() -> None:
-    """Log failures that nobody catches in threads and finalisers, instead of their text."""
+def catch_strays(on_interrupt: Callable[[], object]) -> None:
+    """Log failures that nobody catches in threads and finalisers, instead of their text.
+
+    Args:
+        on_interrupt: Called when Ctrl-C came while a finaliser ran, which nobody else hears of.
+    """
 
     def in_thread(stray: threading.ExceptHookArgs) -> None:
         if stray.exc_value is not None and not isinstance(stray.exc_value, SystemExit):
@@ -93,7 +97,9 @@ def catch_strays() -> None:
             logger.opt(exception=stray.exc_value).error(f"The thread {name} failed")
 
     def unraisable(stray: "sys.UnraisableHookArgs") -> None:
-        if stray.exc_value is not None:
+        if isinstance(stray.exc_value, KeyboardInterrupt):
+            on_interrupt()
+        elif stray.exc_value is not None:
             logger.opt(exception=stray.exc_value).warning("A finaliser failed")
 
     threading.excepthook = in_thread

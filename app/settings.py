@@ -8,6 +8,7 @@ is not a setting is an error, because it is a misspelt one.
 import difflib
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,6 +22,20 @@ from app.server_settings import ServerSettings, server_contradictions
 
 PREFIX = "TRUNKLINE_"
 ENV_FILE = ".env"
+
+# The options of commands that set a field instead of its variable.
+OPTIONS = {
+    "bus_url": "--bus",
+    "host": "--host",
+    "max_sessions": "--max-sessions",
+    "port": "--port",
+    "processes": "--processes",
+    "token": "--token",
+}
+
+# How much a misspelt variable resembles the one that is meant; two letters of four may have changed
+# places.
+SIMILAR = 0.75
 
 # What a browser sends as the origin of a page. Source: RFC 6454 section 6.2.
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s@,]+")
@@ -267,15 +282,16 @@ def load_settings(**overrides: Any) -> Settings:
         **overrides: Values that win over both, by field; None leaves a setting as it is.
 
     Raises:
-        SettingsError: If a variable is unknown or malformed; names every one of them.
+        SettingsError: If a variable or an option is unknown or malformed; names every one of them.
     """
     problems = _unknown_variables()
+    given = {key: value for key, value in overrides.items() if value is not None}
     try:
-        settings = Settings(**{key: value for key, value in overrides.items() if value is not None})
+        settings = Settings(**given)
     except ValidationError as error:
-        problems += [_describe(detail) for detail in error.errors(include_input=False)]
+        problems += [_describe(detail, given) for detail in error.errors(include_input=False)]
     else:
-        problems += _contradictions(settings)
+        problems += _contradictions(settings, given)
     if problems:
         raise SettingsError("\n".join(problems))
     return settings
@@ -297,8 +313,11 @@ def _unknown_variables() -> list[str]:
     problems = []
     for name in sorted(given):
         if name.upper().startswith(PREFIX) and name.upper() not in known | PROGRAM_VARIABLES:
-            close = difflib.get_close_matches(name.upper(), known, 1)
-            hint = f"; did you mean {close[0]}?" if close else ""
+            # The prefix is right, and would make anything resemble a short name.
+            ends = {one.removeprefix(PREFIX): one for one in known}
+            end = name.upper().removeprefix(PREFIX)
+            close = difflib.get_close_matches(end, ends, 1, cutoff=SIMILAR)
+            hint = f"; did you mean {ends[close[0]]}?" if close else ""
             problems.append(f"{name} is not a setting{hint}")
     return problems
 
@@ -307,20 +326,28 @@ def _unknown_variables() -> list[str]:
 PROGRAM_VARIABLES = frozenset({f"{PREFIX}PYTHON"})
 
 
-def _describe(detail: Any) -> str:
+def _name_of(field: str, given: Mapping[str, Any]) -> str:
+    """Return what a person calls a field: the option that was given, or else the variable."""
+    option = OPTIONS.get(field)
+    return option if option is not None and field in given else variable_of(field)
+
+
+def _describe(detail: Any, given: Mapping[str, Any]) -> str:
     field = str(detail["loc"][0]) if detail["loc"] else ""
-    names = {variable_of(name): name for name in Settings.model_fields}
-    variable = variable_of(field) if field in Settings.model_fields else field
+    # A field that is read under another name is known by that.
+    fields = {variable_of(name): name for name in Settings.model_fields}
+    field = fields.get(field, field)
     told = str(detail["msg"]).removeprefix("Value error, ")
-    return f"{variable if variable in names else field}: {told}"
+    return f"{_name_of(field, given) if field in Settings.model_fields else field}: {told}"
 
 
-def _contradictions(settings: Settings) -> list[str]:
+def _contradictions(settings: Settings, given: Mapping[str, Any]) -> list[str]:
     problems = server_contradictions(settings)
     if not settings.guarded and settings.listen_host not in LOOPBACK_HOSTS:
+        host = f"{_name_of('host', given)}={settings.listen_host}"
         problems.append(
-            f"{PREFIX}HOST={settings.listen_host} without tokens would let anybody in; set "
-            f"{PREFIX}TOKENS, a file of principals or JWTs, or listen on 127.0.0.1"
+            f"{host} without tokens would let anybody in; set {PREFIX}TOKENS, a file of principals "
+            "or JWTs, or listen on 127.0.0.1"
         )
     if not settings.guarded and settings.pool_host not in LOOPBACK_HOSTS:
         problems.append(

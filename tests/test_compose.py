@@ -11,8 +11,8 @@ import yaml
 
 from agents import discover
 from app.addresses import problem_of
-from app.cli import app as cli
 from app.cli import commands as _commands  # noqa: F401  # they add themselves
+from app.cli.program import app as cli
 from app.settings import POSTGRES_SCHEMES, REDIS_SCHEMES
 
 ROOT = Path(__file__).parent.parent

@@ -12,8 +12,8 @@ import typer
 from fastapi.routing import APIRoute
 
 from app import stopping
-from app.cli import app as cli
 from app.cli import commands as _commands  # noqa: F401  # they add themselves
+from app.cli.program import app as cli
 from app.server import http_protocol, table, turns
 from app.server.admin.routes import router
 from app.server.bodies import BODY_TIMEOUT_S, MAX_BODY_BYTES

@@ -23,8 +23,8 @@ from pipecat.turns.user_turn_strategies import ExternalUserTurnStrategies
 from pipecat.workers.llm import LLMWorkerActivationArgs
 
 from agents import Say, discover
-from app.cli import app as cli
 from app.cli import commands as _commands  # noqa: F401  # they add themselves
+from app.cli.program import app as cli
 from app.hosted import load_assistants
 from app.loopback import serve_on_loopback
 from app.server import running_server
@@ -205,6 +205,12 @@ async def test_a_line_in_a_server_of_ones_own() -> None:
             assert await say(caller, "after the cut") == "after the cut"
             assert relay.connections == 2
             await caller.runner.cancel()
+
+
+def test_the_recordings_that_it_names_are_there() -> None:
+    named = re.findall(r"--wav (\S+)", "\n".join(COMMANDS))
+    assert named
+    assert [path for path in named if not (ROOT / path).is_file()] == []
 
 
 @pytest.mark.parametrize("line", COMMANDS)

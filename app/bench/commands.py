@@ -155,7 +155,7 @@ def _options(peer: str, rounds: int | None, quick: bool) -> Options:
 def _run(name: str, options: Options, json: Path | None, work: Work) -> None:
     from rich.progress import Progress
 
-    from app.cli import err, out
+    from app.cli.printing import err, out
 
     configure_logs("ERROR")
     with Progress(console=err, transient=True) as progress:

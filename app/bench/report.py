@@ -14,7 +14,7 @@ from typing import Any
 
 from rich.table import Table
 
-from app import __version__
+from app.version import __version__
 
 
 class Peer(StrEnum):

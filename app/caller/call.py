@@ -10,19 +10,26 @@ from pipecat.frames.frames import (
     BotStoppedSpeakingFrame,
     Frame,
 )
-from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 
 from app.caller.assistants import AssistantSide
-from app.caller.main_task import Failure, Parts, build_main_task, hang_up, run_conversation
+from app.caller.main_task import (
+    Failure,
+    MainTask,
+    Parts,
+    build_main_task,
+    hang_up,
+    run_conversation,
+)
 from app.caller.recording import RecordedMicrophone, Recording, RecordingSpeaker
 from app.caller.transcript import Line, Speaker, Transcript
 from app.services import Roles
 from app.telemetry.tracing import traced_call
 from proxy import DirectBus
 
-# The first answer waits for the services to start; the later ones for a model and a voice.
+# Counted from when everything on this side works. The first answer waits for the services of the
+# other side to start; the later ones for a model and a voice.
 GREETING_TIMEOUT_S = 60.0
 RECOGNITION_TIMEOUT_S = 20.0
 ANSWER_TIMEOUT_S = 60.0
@@ -92,6 +99,7 @@ class Call:
     _news: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _watcher: SpeechWatcher = field(default_factory=SpeechWatcher, init=False)
     _transcript: Transcript = field(init=False)
+    _turns: list["_Turn"] = field(default_factory=list, init=False)
 
     async def hold(self, roles: Roles, phrases: tuple[str, ...] = ()) -> CallResult:
         """Hold the call.
@@ -122,7 +130,7 @@ class Call:
         await runner.add_workers(main.worker)
         result = CallResult(self._transcript, speaker)
         running = asyncio.create_task(run_conversation(runner, main), name="call")
-        talking = asyncio.create_task(self._talk(main.worker, microphone), name="talk")
+        talking = asyncio.create_task(self._talk(main, microphone), name="talk")
         interrupted = True
         try:
             await asyncio.wait({running, talking}, return_when=asyncio.FIRST_COMPLETED)
@@ -140,26 +148,27 @@ class Call:
         self._news.set()
         self.on_line(line)
 
-    async def _talk(self, main: PipelineWorker, microphone: RecordedMicrophone) -> None:
-        await self.side.begin(main)
+    async def _talk(self, main: MainTask, microphone: RecordedMicrophone) -> None:
+        await self.side.begin(main.worker)
+        await main.started.wait()  # a main task that does not start in time ends the call
         problem = "the assistant did not greet"
         await self._lines_of(Speaker.ASSISTANT, 1, GREETING_TIMEOUT_S, problem)
         await self._silence()
         for recording in self.recordings:
-            heard = len(self._transcript.said_by(Speaker.CALLER))
-            answers = len(self._transcript.said_by(Speaker.ASSISTANT))
+            turn = _Turn(self._said(Speaker.CALLER), self._said(Speaker.ASSISTANT))
+            self._turns.append(turn)
             logger.info(f"Caller speaks {recording.name}")
             await microphone.say(recording)
             problem = f"{recording.name} was not recognised as speech"
-            await self._lines_of(Speaker.CALLER, heard + 1, RECOGNITION_TIMEOUT_S, problem)
+            await self._lines_of(Speaker.CALLER, turn.heard + 1, RECOGNITION_TIMEOUT_S, problem)
             problem = f"{recording.name} was not answered"
-            await self._lines_of(Speaker.ASSISTANT, answers + 1, ANSWER_TIMEOUT_S, problem)
+            await self._lines_of(Speaker.ASSISTANT, turn.answers + 1, ANSWER_TIMEOUT_S, problem)
             await self._silence()
 
     async def _lines_of(self, speaker: Speaker, count: int, timeout_s: float, problem: str) -> None:
         try:
             async with asyncio.timeout(timeout_s):
-                while len(self._transcript.said_by(speaker)) < count:
+                while self._said(speaker) < count:
                     self._news.clear()
                     await self._news.wait()
         except TimeoutError:
@@ -183,9 +192,31 @@ class Call:
             if problem is not None:
                 raise problem
             return None
-        answered = len(self._transcript.said_by(Speaker.ASSISTANT)) > len(self.recordings)
-        heard = len(self._transcript.said_by(Speaker.CALLER)) >= len(self.recordings)
-        return None if answered and heard else "the conversation ended before it was over"
+        # The assistant ended it. Each recording but the last was waited for; was that one answered?
+        spoken = len(self._turns) == len(self.recordings)
+        if spoken and all(self._took_place(turn) for turn in self._turns):
+            return None
+        return "the conversation ended before it was over"
+
+    def _took_place(self, turn: "_Turn") -> bool:
+        heard, answers = self._said(Speaker.CALLER), self._said(Speaker.ASSISTANT)
+        return heard > turn.heard and answers > turn.answers
+
+    def _said(self, speaker: Speaker) -> int:
+        return len(self._transcript.said_by(speaker))
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """How many lines each side had when a recording was played.
+
+    Attributes:
+        heard: The caller's.
+        answers: The assistant's.
+    """
+
+    heard: int
+    answers: int
 
 
 class CallFailed(Exception):  # noqa: N818  # it is an outcome that is reported, not raised on

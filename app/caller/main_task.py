@@ -49,6 +49,8 @@ GONE_TIMEOUT_S = 2.0
 # or busy.
 SETUP_TIMEOUT_S = 60.0
 
+NOT_STARTED = "the recogniser or the voice did not start here in time; is this machine busy?"
+
 
 # What a caller's program said, for whoever watches this pipeline. What the assistant is to know of
 # it is in the conversation.
@@ -104,6 +106,7 @@ class MainTask:
         assistant: The same for the assistant's turns.
         on_failure: Called with every failure that is reported.
         problem: Why the task cannot go on, such as a recogniser whose key is wrong; None if it can.
+        started: Set when the recogniser, the voice and everything else of the caller work.
     """
 
     worker: PipelineWorker
@@ -111,9 +114,10 @@ class MainTask:
     assistant: LLMAssistantAggregator
     on_failure: Callable[[Failure], None] = lambda failure: None
     problem: str | None = None
+    started: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        """Note what fails, and which service gave up."""
+        """Note what fails, which service gave up, and whether all of them began."""
 
         async def on_error(_: PipelineWorker, frame: ErrorFrame) -> None:
             category = frame.category or ErrorCategory.UNKNOWN
@@ -128,7 +132,18 @@ class MainTask:
             if frame.processor is not None and not frame.processor.is_usable:
                 self.problem = f"{who} can no longer do its job ({reason})"
 
+        async def on_started(*_: object) -> None:
+            self.started.set()
+
+        async def on_late(*_: object) -> None:
+            # An end that takes too long is reported in the same way.
+            if not self.started.is_set():
+                self.problem = NOT_STARTED
+
         self.worker.add_event_handler("on_pipeline_error", on_error)
+        self.worker.add_event_handler("on_pipeline_started", on_started)
+        self.worker.add_event_handler("on_setup_timeout", on_late)
+        self.worker.add_event_handler("on_pipeline_timeout", on_late)
 
 
 def build_main_task(

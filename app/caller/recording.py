@@ -184,6 +184,24 @@ class RecordingSpeaker(BaseOutputTransport):
         await asyncio.sleep(max(0.0, self._next_at - now))
         return True
 
+    @staticmethod
+    def ensure_writable(path: Path) -> None:
+        """Find out before a call whether what is heard in it can be written; leaves all as it is.
+
+        Args:
+            path: Where it is to be written.
+
+        Raises:
+            AppError: If it cannot be.
+        """
+        new = not path.exists()
+        try:
+            path.open("ab").close()
+            if new:
+                path.unlink()
+        except OSError as error:
+            raise AppError(f"{path}: {error.strerror}") from None
+
     def write_wav(self, path: Path) -> None:
         """Write what was heard.
 

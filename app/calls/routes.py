@@ -7,7 +7,6 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request, Response, WebSocket
 
-from app import __version__
 from app.calls import peers
 from app.calls.hosting import (
     NO_WEBRTC,
@@ -35,6 +34,7 @@ from app.server.problems import problems
 from app.server.refusal import TurnedAwayError
 from app.server.routes import Admitted, State
 from app.server.state import ServerState
+from app.version import __version__
 
 router = APIRouter()
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from loguru import logger
 
 from app.addresses import shown_url
-from app.cli import err
+from app.cli.printing import err
 from app.errors import AppError
 from app.foreign import foreign
 from app.hosted import load_assistants

@@ -13,8 +13,8 @@ from typing import Any
 from dotenv import load_dotenv
 from loguru import logger
 
-from app.cli import err
 from app.cli.ports import ensure_free
+from app.cli.printing import err
 from app.cli.sides import Sides, Wanted, open_sides, wanted
 from app.errors import AppError, MissingExtraError
 from app.foreign import foreign
@@ -30,6 +30,9 @@ DEFAULT_PORT = 7860
 SPEECH: tuple[Role, ...] = ("stt", "tts")
 
 HELP_OPTIONS = frozenset({"-h", "--help"})
+
+# With any of these Pipecat's runner joins a room of Daily's by itself.
+DIRECT_OPTIONS = frozenset({"-d", "--direct"})
 
 TRANSPORTS = ("webrtc", "daily", "websocket", "eval")
 
@@ -65,6 +68,7 @@ def run_bot(
         err.print(f"[bold green]This bot talks to {foreign(what.where)}[/]", soft_wrap=True)
         _ensure_port(options)
         _ensure_speech(what.settings)
+        _ensure_daily(what.settings, transport, options)
         _install(what)
     # An eval harness connects to the socket that the runner always has; Pipecat's own option for
     # it is deprecated.
@@ -115,6 +119,21 @@ def _ensure_speech(settings: Settings) -> None:
         missing = missing_part(role, settings)
         if missing is not None:
             raise missing
+
+
+def _ensure_daily(settings: Settings, transport: str | None, options: Sequence[str]) -> None:
+    """Tell what Daily's transport needs before the runner says that it is ready."""
+    missing: AppError | None = None
+    if importlib.util.find_spec("daily") is None:
+        missing = MissingExtraError("Daily's package", "daily")
+    elif settings.daily_api_key is None:
+        missing = AppError("set DAILY_API_KEY")
+    if missing is None:
+        return
+    if transport == "daily" or not DIRECT_OPTIONS.isdisjoint(options):
+        raise missing
+    if transport is None:
+        err.print(f"[dim]Daily is off: {foreign(missing)}[/]", soft_wrap=True)
 
 
 def _ensure_port(options: Sequence[str]) -> None:

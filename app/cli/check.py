@@ -9,7 +9,7 @@ from rich.table import Table
 
 from app.addresses import shown_url
 from app.brokers import open_broker
-from app.cli import complain, err, out
+from app.cli.printing import complain, err, out
 from app.errors import AppError, MissingExtraError, SettingsError
 from app.foreign import foreign
 from app.hosted import load_assistants, not_hosted

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from app.bench.commands import bench
-from app.cli import app, out
+from app.cli.printing import out
+from app.cli.program import app
 from app.cli.sessions import sessions
 from app.cli.token import token as token_commands
 from app.server_settings import MAX_PROCESSES
@@ -208,9 +209,10 @@ def new(
 
     Writes it into a new directory here, and says how to try it.
     """
-    from app.cli.new import create_project
+    from app.cli.new import create_project, shown_program
 
     directory = create_project(name, Path.cwd())
     out.print(f"{directory.name} is ready. Try it:\n")
-    for line in (f"cd {directory.name}", "pytest", f"trunkline console --assistant {name}"):
-        out.print(f"    {line}", markup=False)
+    tests, console = shown_program("pytest"), f"{shown_program('trunkline')} console"
+    for line in (f"cd {directory.name}", tests, f"{console} --assistant {name}"):
+        out.print(f"    {line}", markup=False, soft_wrap=True)

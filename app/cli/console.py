@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from app.caller.typed import TypedConversation
-from app.cli import INTERRUPTED, complain, err, out
+from app.cli import INTERRUPTED
+from app.cli.printing import complain, err, out
 from app.cli.sides import open_sides, wanted
 from app.foreign import foreign
 from app.logs import configure_logs

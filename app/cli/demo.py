@@ -10,9 +10,9 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from app.cli import complain, err
 from app.cli.call import print_failure, print_line
 from app.cli.ports import ensure_free
+from app.cli.printing import complain, err
 from app.foreign import foreign
 from app.logs import configure_logs
 from app.settings import Settings, load_settings

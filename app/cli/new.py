@@ -3,6 +3,9 @@
 import importlib.util
 import keyword
 import re
+import shlex
+import shutil
+import sys
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -39,6 +42,7 @@ def create_project(name: str, parent: Path) -> Path:
     Raises:
         AppError: If the name cannot be used, or the directory is there already.
     """
+    _check_name(name)
     directory = parent / name
     if directory.exists():
         raise AppError(f"{name} is there already")
@@ -55,12 +59,31 @@ def create_project(name: str, parent: Path) -> Path:
     return directory
 
 
-def _module_of(name: str) -> str:
+def shown_program(name: str) -> str:
+    """Return how a person starts a program that is installed beside this one.
+
+    Args:
+        name: The program, for example `pytest`.
+
+    Returns:
+        Its name where the shell finds it or it is not installed, else its path.
+    """
+    beside = Path(sys.executable).with_name(name)
+    found = shutil.which(name)
+    if not beside.exists() or (found is not None and Path(found) == beside):
+        return name
+    return shlex.quote(str(beside))
+
+
+def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name):
         raise AppError(
             f"an assistant cannot be called {name!r}: a name has 1 to 63 of a-z, 0-9 and '-', and "
             "starts with a letter"
         )
+
+
+def _module_of(name: str) -> str:
     module = name.replace("-", "_")
     if name in discover():
         raise AppError(f"there is an assistant {name!r} already; choose another name")

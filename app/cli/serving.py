@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from loguru import logger
 
-from app.cli import err
+from app.cli.printing import err
 from app.errors import AppError
 from app.foreign import foreign
 from app.logs import configure_logs

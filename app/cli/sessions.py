@@ -10,8 +10,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from app.cli import complain, err, out
 from app.cli.administration import Administration
+from app.cli.printing import complain, err, out
 from app.errors import AppError
 from app.foreign import foreign, plain
 from app.settings import load_settings

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import err, out
+from app.cli.printing import err, out
 from app.errors import AppError
 from app.foreign import foreign
 from app.settings import load_settings, variable_of

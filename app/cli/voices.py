@@ -2,7 +2,7 @@
 
 from rich.table import Table
 
-from app.cli import err, out
+from app.cli.printing import err, out
 from app.foreign import foreign
 from app.services.voices import list_voices
 from app.settings import load_settings

@@ -74,6 +74,7 @@ class SphinxSTTService(STTService):
         )
         self._phrases = tuple(phrases)
         self._process: asyncio.subprocess.Process | None = None
+        self._ready = False
         self._answers: asyncio.Task[None] | None = None
         self._model_folder: tempfile.TemporaryDirectory[str] | None = None
         self._pre_roll: deque[bytes] = deque()
@@ -101,6 +102,7 @@ class SphinxSTTService(STTService):
         assert self._process.stdout is not None
         async with asyncio.timeout(READY_TIMEOUT_S):
             await self._process.stdout.readline()
+        self._ready = True
         self._answers = self.create_task(self._read_answers(self._process.stdout), "answers")
 
     async def cleanup(self) -> None:
@@ -110,7 +112,8 @@ class SphinxSTTService(STTService):
             await self.cancel_task(self._answers)
             self._answers = None
         if self._process is not None:
-            await _end(self._process)
+            # While it loads its models it does not hear that its input ends.
+            await _end(self._process, at_once=not self._ready)
             self._process = None
         if self._model_folder is not None:
             self._model_folder.cleanup()
@@ -195,10 +198,12 @@ class SphinxSTTService(STTService):
             await self.push_frame(final)
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """End a process that stops when its input does; kill one that does not."""
+async def _end(process: asyncio.subprocess.Process, *, at_once: bool) -> None:
+    """End a process that stops when its input does; kill one that does not, or has no time to."""
     if process.stdin is not None:
         process.stdin.close()
+    if at_once and process.returncode is None:
+        process.kill()
     try:
         async with asyncio.timeout(STOP_TIMEOUT_S):
             await process.wait()

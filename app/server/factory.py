@@ -8,7 +8,6 @@ from typing import Any
 from fastapi import FastAPI
 
 from agents import Assistants
-from app import __version__
 from app.hosted import hosted
 from app.server import creating, docs, metrics, routes
 from app.server.admin import routes as admin
@@ -23,6 +22,7 @@ from app.server.together.inside import answering_others
 from app.services import Roles
 from app.settings import Settings
 from app.telemetry.tracing import flush_traces
+from app.version import __version__
 
 # FastAPI's own telemetry, where it has any: it has the query of addresses and the text of
 # exceptions in it, and may export past ours.

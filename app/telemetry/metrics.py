@@ -20,8 +20,8 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from app import __version__
 from app.telemetry.endings import RecentEndings
+from app.version import __version__
 from proxy import LineStats
 
 # A person notices a fifth of a second, and hangs up after a few.

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
-from app import __version__
 from app.errors import SettingsError
 from app.telemetry.spans import NoSpans, SessionSpans
+from app.version import __version__
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor

@@ -196,7 +196,7 @@ async def test_a_task_that_nobody_waits_for_leaves_a_record(capsys: Capture) -> 
 
 def test_what_fails_in_a_thread_or_a_finaliser_leaves_a_record(capsys: Capture) -> None:
     configure_logs("INFO")
-    catch_strays()
+    catch_strays(on_interrupt=lambda: None)
 
     def fail() -> None:
         raise ValueError(SAID)

@@ -90,6 +90,30 @@ def test_a_misspelt_setting_in_dotenv_is_found_too() -> None:
         load_settings()
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("TRUNKLINE_FOO", ""),
+        ("TRUNKLINE_HOTS", "; did you mean TRUNKLINE_HOST?"),
+        ("TRUNKLINE_OPENAI_API_KEY", "; did you mean OPENAI_API_KEY?"),
+    ],
+)
+def test_only_a_name_that_is_similar_is_suggested(
+    monkeypatch: pytest.MonkeyPatch, name: str, hint: str
+) -> None:
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(SettingsError) as wrong:
+        load_settings()
+    assert str(wrong.value) == f"{name} is not a setting{hint}"
+
+
+def test_an_option_that_is_wrong_is_named_and_not_the_variable() -> None:
+    with pytest.raises(SettingsError) as wrong:
+        load_settings(port=99999, max_sessions=0)
+    said = [line.partition(": ")[0] for line in str(wrong.value).splitlines()]
+    assert said == ["--port", "--max-sessions"]
+
+
 def test_an_open_door_to_the_network_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRUNKLINE_HOST", "0.0.0.0")
     with pytest.raises(SettingsError, match="would let anybody in"):

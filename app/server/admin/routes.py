@@ -8,7 +8,6 @@ from fastapi import APIRouter, Depends, Path, Query
 from loguru import logger
 from starlette.requests import HTTPConnection
 
-from app import __version__
 from app.foreign import plain
 from app.server.admin import desk
 from app.server.admin.models import (
@@ -29,6 +28,7 @@ from app.server.refusal import Refusal, TurnedAwayError
 from app.server.routes import Described, State
 from app.server.state import ServerState
 from app.server.together import paths as inside
+from app.version import __version__
 
 _NO_SESSION = Refusal(HTTPStatus.NOT_FOUND, "no_session", "there is no such session here")
 _SILENT = Refusal(

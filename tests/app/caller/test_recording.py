@@ -94,3 +94,13 @@ async def test_the_speaker_keeps_what_it_plays(tmp_path: Path) -> None:
         assert file.readframes(file.getnframes()) == bytes(speaker.heard)
     with pytest.raises(AppError, match="No such file or directory"):
         speaker.write_wav(tmp_path / "no" / "out.wav")
+
+
+def test_asking_whether_it_can_be_written_leaves_all_as_it_is(tmp_path: Path) -> None:
+    new, old = tmp_path / "new.wav", tmp_path / "old.wav"
+    old.write_bytes(b"kept")
+    for path in (new, old):
+        RecordingSpeaker.ensure_writable(path)
+    assert (new.exists(), old.read_bytes()) == (False, b"kept")
+    with pytest.raises(AppError, match="Is a directory"):
+        RecordingSpeaker.ensure_writable(tmp_path)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import importlib.util
 import json
 import os
 import socket
@@ -13,11 +14,13 @@ import httpx
 import pytest
 import websockets
 from pipecat.frames.protobufs import frames_pb2
+from pydantic import SecretStr
 from websockets.asyncio.client import ClientConnection, connect
 
 from agents import Assistants, discover
-from app.cli.bot import _import_runner, _SharedSides
+from app.cli.bot import _ensure_daily, _import_runner, _SharedSides
 from app.cli.sides import Wanted
+from app.errors import MissingExtraError
 from app.server import running_server
 from app.services import Roles
 from app.settings import Settings, load_settings
@@ -113,6 +116,23 @@ async def test_a_conversation_through_the_bot_to_an_assistant_behind_a_url(
         assert secret not in told
 
 
+@pytest.mark.parametrize(("assistant", "greeting"), [("acme", "Tornado Kit."), ("handoff", "Acme")])
+async def test_a_bot_with_an_assistant_in_its_own_process_greets(
+    tmp_path: Path, assistant: str, greeting: str
+) -> None:
+    port = free_port()
+    options = ("--assistant", assistant, "-t", "websocket", "--port", str(port))
+    process = await start("bot", *options, home=tmp_path)
+    async with ended(process):
+        client = Client(await reached(f"ws://localhost:{port}/ws-client"))
+        version = {"version": "1.0.0", "about": {"library": "test"}}
+        await send(client.bot, "client-ready", version)
+        await client.hear(greeting)
+        press_ctrl_c(process)
+        await within(process.communicate(), 30)
+    assert process.returncode == 0
+
+
 async def test_a_bot_serves_its_page_and_ends_with_ctrl_c(tmp_path: Path) -> None:
     port = free_port()
     bot = await start("bot", "--assistant", "acme", "--port", str(port), home=tmp_path)
@@ -145,6 +165,44 @@ async def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
         finished = await run("bot", *options, home=tmp_path)
     assert finished.code == 2
     assert f"error: port {port} is in use; choose another with --port" in finished.err
+
+
+@pytest.mark.parametrize("options", [("-t", "daily"), ("-d",)], ids=" ".join)
+async def test_daily_without_its_key_is_one_line(tmp_path: Path, options: tuple[str, ...]) -> None:
+    port = ("--port", str(free_port()))
+    finished = await run("bot", "--assistant", "acme", *options, *port, home=tmp_path)
+    assert finished.code == 2
+    assert finished.err.splitlines()[-1] == "error: set DAILY_API_KEY"
+
+
+@pytest.mark.parametrize(
+    ("installed", "key", "transport", "told"),
+    [
+        (True, None, None, "Daily is off: set DAILY_API_KEY\n"),
+        (False, "key", None, "Daily is off: Daily's package is not installed: pip install"),
+        (True, None, "webrtc", ""),
+        (True, "key", None, ""),
+        (True, "key", "daily", ""),
+    ],
+)
+def test_a_bot_for_every_transport_says_why_daily_is_not_among_them(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    installed: bool,
+    key: str | None,
+    transport: str | None,
+    told: str,
+) -> None:
+    found = importlib.util.find_spec("json") if installed else None
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: found)
+    settings = Settings(daily_api_key=SecretStr(key) if key else None)
+    _ensure_daily(settings, transport, ())
+    printed = capsys.readouterr().err
+    assert printed.startswith(told)
+    assert bool(printed) == bool(told)
+    if not installed:
+        with pytest.raises(MissingExtraError):
+            _ensure_daily(settings, "daily", ())
 
 
 def test_what_dotenv_holds_reaches_pipecats_runner_and_overrides_nothing(

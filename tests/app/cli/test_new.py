@@ -1,6 +1,7 @@
 """`trunkline new`: what it writes works as it is."""
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
@@ -52,13 +53,29 @@ async def test_a_new_projects_own_test_passes_as_written(tmp_path: Path) -> None
     assert code == 0, out
 
 
+@pytest.mark.parametrize("active", [True, False])
+async def test_what_it_says_to_try_is_found_whether_or_not_the_environment_is_active(
+    tmp_path: Path, active: bool
+) -> None:
+    here = str(Path(sys.executable).parent)
+    others = [path for path in os.environ["PATH"].split(os.pathsep) if path != here]
+    path = os.pathsep.join([here, *others] if active else others)
+    finished = await run("new", "corner-shop", home=tmp_path, further={"PATH": path})
+    assert finished.code == 0, finished.err
+    before = "" if active else f"{here}/"
+    lines = finished.out.splitlines()
+    assert f"    {before}pytest" in lines
+    assert f"    {before}trunkline console --assistant corner-shop" in lines
+
+
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
         ("Shop", "a name has"),
         ("1shop", "a name has"),
         ("../shop", "a name has"),
-        ("", "there already"),
+        ("", "a name has"),
+        (".", "a name has"),
         ("acme", "there is an assistant 'acme' already"),
         ("json", "Python has a module 'json' already"),
         ("class", "Python has a module 'class' already"),

@@ -190,6 +190,10 @@ async def test_a_wrong_token_is_one_line(tmp_path: Path, url: str) -> None:
         (("console", "--assistant", "nobody"), "there is no assistant 'nobody' here"),
         (("console", "--remote-url", "http://x"), "a remote URL starts with ws:// or wss://"),
         (("call", "--assistant", "acme", "--wav", "none.wav"), "none.wav: No such file"),
+        (
+            ("call", "--assistant", "acme", "--wav", str(QUESTION), "--out", "/nope/heard.wav"),
+            "/nope/heard.wav: No such file or directory",
+        ),
         (("bot", "--assistant", "acme", "-t", "pigeon"), "there is no transport 'pigeon'"),
         (("bot", "--assistant", "acme", "--port", "70000"), "there is no port 70000"),
         (("console", "--remote-url", "ws://"), "a remote URL names a host"),
@@ -203,7 +207,10 @@ async def test_a_wrong_token_is_one_line(tmp_path: Path, url: str) -> None:
             ("bot", "--assistant", "acme", "--remote-url", "ws://x/elsewhere"),
             "does not end in /ws, so the name of --assistant cannot be added",
         ),
-        (("console", "--assistant", "acme", "--token", "a b"), "TRUNKLINE_TOKEN: a token has"),
+        (("console", "--assistant", "acme", "--token", "a b"), "--token: a token has"),
+        (("console", "--assistant", "acme", "--bus", "foo"), "--bus: a broker's URL starts"),
+        (("serve", "--port", "99999"), "--port: Input should be less than or equal to 65535"),
+        (("serve", "--host", "0.0.0.0"), "--host=0.0.0.0 without tokens would let anybody in"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, tuple) else "",
 )

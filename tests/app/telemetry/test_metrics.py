@@ -5,13 +5,13 @@ from pathlib import Path
 
 from pipecat.pipeline.job_context import JobStatus
 
-from app import __version__
 from app.calls.endings import CallEnd
 from app.calls.table import TRANSPORTS
 from app.processes.condition import ProcessState
 from app.server.identity.token_file import add_to_file
 from app.server.identity.tokens import new_token
 from app.server.states import SessionState
+from app.version import __version__
 from proxy import CloseCode
 from proxy.dialect import Direction
 from proxy.filter import DropReason

@@ -3,7 +3,7 @@
 from typing import Any
 
 from agents import Assistants
-from app import __version__
+from app.version import __version__
 from proxy import CloseCode
 from tests.app.server.admin.test_administration import ADMIN, administered, called
 from tests.app.server.identity.asking import Asking, bearer
