@@ -8,7 +8,8 @@ from urllib.parse import quote, urlsplit
 from agents import Assistants
 from app.addresses import line_of, problem_of, shown_url
 from app.brokers import open_broker
-from app.caller.assistants import AssistantSide, LocalAssistant, RemoteAssistant
+from app.caller.assistants import AssistantSide, RemoteAssistant
+from app.caller.local import LocalAssistant
 from app.caller.pooled import PooledAssistant
 from app.errors import AppError
 from app.hosted import load_assistants

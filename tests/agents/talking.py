@@ -11,7 +11,8 @@ from typing import Any
 
 from agents import Assistants, Recipe
 from app.brokers import open_broker
-from app.caller.assistants import AssistantSide, LocalAssistant, RemoteAssistant
+from app.caller.assistants import AssistantSide, RemoteAssistant
+from app.caller.local import LocalAssistant
 from app.caller.pooled import PooledAssistant
 from app.caller.typed import TypedConversation, TypedResult
 from app.pool.serving import running_pool

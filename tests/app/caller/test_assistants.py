@@ -12,7 +12,8 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.workers.base_worker import BaseWorker
 
 from agents import Assistants, Reply, Say, SessionContext, Turn, assistant, discover
-from app.caller.assistants import AssistantSide, LocalAssistant, RemoteAssistant
+from app.caller.assistants import AssistantSide, RemoteAssistant
+from app.caller.local import LocalAssistant
 from app.caller.typed import TypedConversation, TypedResult
 from app.errors import AppError
 from app.server import running_server

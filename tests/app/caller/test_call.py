@@ -10,8 +10,8 @@ from pipecat.processors.frame_processor import FrameProcessor, FrameProcessorSet
 
 from agents import discover
 from app.caller import call, main_task
-from app.caller.assistants import LocalAssistant
 from app.caller.call import Call
+from app.caller.local import LocalAssistant
 from app.caller.recording import RecordedMicrophone, Recording
 from app.caller.transcript import Line, Speaker, Transcript
 from app.demo import recordings

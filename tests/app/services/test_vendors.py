@@ -9,8 +9,9 @@ from pydantic import SecretStr
 
 from agents import discover
 from agents.acme.script import assistant_script
-from app.caller.assistants import LocalAssistant, RemoteAssistant
+from app.caller.assistants import RemoteAssistant
 from app.caller.call import Call, CallResult
+from app.caller.local import LocalAssistant
 from app.caller.transcript import Speaker
 from app.demo import recordings
 from app.errors import ServiceError
