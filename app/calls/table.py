@@ -95,7 +95,7 @@ class CallTable:
         """
         self.max_calls = max_calls
         self.started: Counter[str] = Counter(dict.fromkeys(TRANSPORTS, 0))
-        # An alert asks for these before they happen.
+        # A rate misses the first of each that is not there before.
         self.ended: Counter[tuple[str, str]] = Counter(
             {(transport, end.value): 0 for transport in TRANSPORTS for end in CallEnd}
         )

@@ -32,7 +32,7 @@ from app.errors import MissingExtraError
 SAMPLE_RATE_HZ = 16000
 
 # Kept while nobody speaks and put in front of an utterance: the detector reports speech late.
-PRE_ROLL_S = 0.7
+PRE_ROLL_S = 1.5
 
 # Put behind an utterance, so that the last word has an end.
 TRAILING_SILENCE_S = 0.3

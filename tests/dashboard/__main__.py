@@ -6,7 +6,8 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import httpx
@@ -17,6 +18,7 @@ from websockets.exceptions import InvalidStatus
 from app.caller.assistants import RemoteAssistant
 from app.logs import configure_logs
 from tests.agents.talking import talking
+from tests.app.calls.pages import Page, socket_page, webrtc_page
 from tests.app.cli.programs import ended, free_port, read_until, start
 from tests.app.server.identity.asking import bearer
 from tests.app.telemetry.desk import FAREWELL, FOUND, GREETING, TAKEN_OVER
@@ -28,9 +30,11 @@ from tests.tools import ROOT, tool
 TOKEN, ADMIN = "a-token-of-the-tests", "an-admin-of-the-tests"
 CALLERS = 12
 LASTS_S = 120.0
+PATIENCE_S = 20.0
 CAPTION = (
     "Drawn by tests/dashboard from deploy/grafana/trunkline.json, without a Grafana: a Prometheus "
-    "scraped `trunkline serve --processes 2` for two minutes, with a dozen callers, on two cores."
+    "scraped `trunkline serve --processes 2` for two minutes, with a dozen callers and two pages, "
+    "on two cores."
 )
 
 
@@ -72,6 +76,24 @@ async def call(url: str, until: float) -> None:
                 await talk.ask("bye", FAREWELL)
 
 
+async def call_from_page(
+    url: str, until: float, paged: Callable[..., AbstractAsyncContextManager[Page]]
+) -> None:
+    """Hold one call after the other, and hang up in half of them, or where it takes too long."""
+    base = url.replace("ws://", "http://")
+    async with httpx.AsyncClient(base_url=base, headers=bearer(TOKEN), timeout=60.0) as client:
+        while time.monotonic() < until:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE_S), paged(client, "desk") as page:
+                    await page.ready()
+                    await page.until_answered(GREETING)
+                    await page.type("which bird?")
+                    await page.until_answered(FOUND)
+                    if random.random() < 0.5:
+                        await page.type("bye")
+                        await page.until_line("ended")
+
+
 async def be_refused(url: str, until: float) -> None:
     """Ask with a wrong token now and then."""
     async with httpx.AsyncClient(base_url=url.replace("ws://", "http://")) as client:
@@ -93,6 +115,7 @@ async def main() -> None:
             "TRUNKLINE_ASSISTANT_MODULES": "tests.app.telemetry.desk",
             **{"TRUNKLINE_TOKENS": TOKEN, "TRUNKLINE_ADMIN_TOKENS": ADMIN},
             **{"TRUNKLINE_HOST": "127.0.0.1", "TRUNKLINE_MAX_SESSIONS": "20"},
+            "TRUNKLINE_MAX_CALLS": "4",
         }
         arguments = ("serve", "--port", "0", "--processes", "2")
         server = await start(*arguments, home=home, further=further)
@@ -104,7 +127,8 @@ async def main() -> None:
                 began = time.time()
                 until = time.monotonic() + LASTS_S
                 calls = (call(url, until) for _ in range(CALLERS))
-                await asyncio.gather(be_refused(url, until), *calls)
+                pages = (call_from_page(url, until, paged) for paged in (socket_page, webrtc_page))
+                await asyncio.gather(be_refused(url, until), *calls, *pages)
                 with httpx.Client(base_url=address) as client:
                     panels = asked(client, began, began + LASTS_S)
             server.terminate()  # so that it removes what its processes share

@@ -11,7 +11,9 @@ GAP = 5
 WIDTH = 24 * COLUMN
 
 COLOURS = ("#3274d9", "#299c46", "#e0752d", "#a352cc", "#c4162a", "#1f9e9e", "#b8860b", "#6b7280")
-MAX_LEGEND = 6
+
+# Of a legend, which has two lines of names.
+NAME, LEGEND_LINES = 125, 2
 
 _STYLE = """
 text { font: 11px sans-serif; fill: #24292f } .title { font-weight: bold } .faint { fill: #6e7781 }
@@ -49,8 +51,9 @@ def _panel(panel: Panel) -> Iterator[str]:
         yield from _stat(panel, left, top)
         return
     yield from _lines(panel, (left + 62, top + 26, width - 74, height - 82))
-    for number, series in enumerate(panel.series[:MAX_LEGEND]):
-        across, down = number % 3 * (width // 3), number // 3 * 15
+    abreast = width // NAME
+    for number, series in enumerate(panel.series[: abreast * LEGEND_LINES]):
+        across, down = number % abreast * (width // abreast), number // abreast * 15
         spot = (left + 10 + across, top + height - 24 + down)
         colour = COLOURS[number % len(COLOURS)]
         yield f'<rect x="{spot[0]}" y="{spot[1] - 7}" width="9" height="3" fill="{colour}"/>'

@@ -9,7 +9,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
-from schemathesis.specs.openapi.checks import positive_data_acceptance
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from agents import Assistants
 from app.server import create_app
@@ -20,9 +20,14 @@ from tests.app.server.identity.asking import Asking, bearer
 from tests.proxy.conversation import within
 
 EXAMPLES = 40
+# Who may not come in hears the same whatever is asked.
+EXAMPLES_FOR_NOBODY = 10
 
 # These refuse what no schema can tell from what they take: an offer is a language of its own.
 CHOOSY = frozenset({"POST /v1/calls"})
+
+# These take any words in their query, and what is of a wrong type becomes words on its way.
+LENIENT = frozenset({"GET /v1/admin/sessions", "DELETE /v1/admin/sessions"})
 
 
 def operations() -> list[str]:
@@ -45,7 +50,7 @@ def checking(
 
     @given(case=cases)
     @settings(
-        max_examples=EXAMPLES,
+        max_examples=EXAMPLES_FOR_NOBODY if token is None else EXAMPLES,
         deadline=None,
         database=None,
         derandomize=True,
@@ -54,6 +59,7 @@ def checking(
     )
     def check(case: Any) -> None:
         excluded = [positive_data_acceptance] if label in CHOOSY else []
+        excluded += [negative_data_rejection] if label in LENIENT else []
         headers = None if token is None else bearer(token)
         case.call_and_validate(headers=headers, timeout=30, excluded_checks=excluded)
 
