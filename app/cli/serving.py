@@ -13,6 +13,7 @@ from app.foreign import foreign
 from app.logs import configure_logs
 from app.processes.ledger import LedgerError
 from app.settings import Settings, load_settings
+from app.stopping import outlive_hangups
 
 if TYPE_CHECKING:
     from agents import Recipe
@@ -46,6 +47,7 @@ async def run_server(*, host: str | None, port: int | None, processes: int | Non
     def on_listening(url: str) -> None:
         _say_where(settings, url, f"{len(assistants)} assistants", assistants)
 
+    outlive_hangups()
     await serve(settings, assistants, on_listening=on_listening)
 
 

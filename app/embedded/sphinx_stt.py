@@ -1,6 +1,7 @@
 """The embedded recogniser: PocketSphinx in its own process, fed while the caller speaks."""
 
 import asyncio
+import contextlib
 import json
 import struct
 import sys
@@ -74,9 +75,7 @@ class SphinxSTTService(STTService):
         )
         self._phrases = tuple(phrases)
         self._process: asyncio.subprocess.Process | None = None
-        self._ready = False
         self._answers: asyncio.Task[None] | None = None
-        self._model_folder: tempfile.TemporaryDirectory[str] | None = None
         self._pre_roll: deque[bytes] = deque()
         self._pre_roll_bytes = 0
         self._hearing = False
@@ -88,36 +87,24 @@ class SphinxSTTService(STTService):
             setup: What the pipeline offers.
         """
         await super().setup(setup)
-        arguments = [sys.executable, "-m", "app.embedded.sphinx_worker"]
-        if self._phrases:
-            self._model_folder = tempfile.TemporaryDirectory(prefix="trunkline-lm-")
-            path = Path(self._model_folder.name) / "phrases.arpa"
-            path.write_text(TrigramModel(self._phrases).arpa())
-            arguments.append(str(path))
-        pipe = asyncio.subprocess.PIPE
-        # In a session of its own, so that Ctrl-C leaves its end to us.
-        self._process = await asyncio.create_subprocess_exec(
-            *arguments, stdin=pipe, stdout=pipe, start_new_session=True
-        )
+        # Read while the decoder loads, and by nobody after that. So it is gone before the call goes
+        # on, also where that ends in a hurry and nothing is cleaned up, or not to the end.
+        with tempfile.TemporaryDirectory(prefix="trunkline-lm-") as folder:
+            self._process = await _loaded(_write_model(self._phrases, Path(folder)))
         assert self._process.stdout is not None
-        async with asyncio.timeout(READY_TIMEOUT_S):
-            await self._process.stdout.readline()
-        self._ready = True
         self._answers = self.create_task(self._read_answers(self._process.stdout), "answers")
 
     async def cleanup(self) -> None:
         """End the decoder's process."""
-        await super().cleanup()
-        if self._answers is not None:
-            await self.cancel_task(self._answers)
-            self._answers = None
-        if self._process is not None:
-            # While it loads its models it does not hear that its input ends.
-            await _end(self._process, at_once=not self._ready)
-            self._process = None
-        if self._model_folder is not None:
-            self._model_folder.cleanup()
-            self._model_folder = None
+        try:
+            await super().cleanup()
+            if self._answers is not None:
+                await self.cancel_task(self._answers)
+                self._answers = None
+        finally:
+            if self._process is not None:
+                await _end(self._process)
+                self._process = None
 
     async def process_audio_frame(
         self, frame: InputAudioRawFrame, direction: FrameDirection
@@ -198,15 +185,47 @@ class SphinxSTTService(STTService):
             await self.push_frame(final)
 
 
-async def _end(process: asyncio.subprocess.Process, *, at_once: bool) -> None:
+def _write_model(phrases: Sequence[str], folder: Path) -> list[str]:
+    """Write down what callers say; returns the decoder's arguments."""
+    if not phrases:
+        return []
+    path = folder / "phrases.arpa"
+    path.write_text(TrigramModel(phrases).arpa())
+    return [str(path)]
+
+
+async def _loaded(arguments: list[str]) -> asyncio.subprocess.Process:
+    """Start a decoder's process and wait until its models are loaded."""
+    pipe = asyncio.subprocess.PIPE
+    # In a session of its own, so that Ctrl-C leaves its end to us.
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "app.embedded.sphinx_worker", *arguments),
+        stdin=pipe,
+        stdout=pipe,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(READY_TIMEOUT_S):
+            await process.stdout.readline()
+    except BaseException:
+        # It does not hear that its input ends, and writes beside what it reads.
+        await _end(process, at_once=True)
+        raise
+    return process
+
+
+async def _end(process: asyncio.subprocess.Process, *, at_once: bool = False) -> None:
     """End a process that stops when its input does; kill one that does not, or has no time to."""
     if process.stdin is not None:
         process.stdin.close()
     if at_once and process.returncode is None:
         process.kill()
     try:
-        async with asyncio.timeout(STOP_TIMEOUT_S):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
+    await process.wait()

@@ -21,7 +21,7 @@ from app.server.together import Membership
 from app.server.together.passing import Receiver
 from app.server.websocket_protocol import LineProtocol
 from app.settings import Settings
-from app.stopping import LEAVE_TIMEOUT_S, leave, outlive_hangups, stop_on_signals
+from app.stopping import LEAVE_TIMEOUT_S, leave, stop_on_signals
 from proxy import CloseCode
 
 # How long uvicorn may take to close what is left after every session has ended.
@@ -185,7 +185,7 @@ async def serve(
 
     Does not return: the process ends within `drain_timeout_s` and `LEAVE_TIMEOUT_S`, after every
     caller was told, whatever the assistants are doing. To serve in a process that lives on, use
-    `running_server`.
+    `running_server`. What SIGHUP does is up to whoever calls this.
 
     Args:
         settings: The settings.
@@ -197,8 +197,6 @@ async def serve(
         AppError: If the port cannot be had, or the server does not start.
     """
     log_loop()
-    if membership is None:
-        outlive_hangups()  # else the parent has seen to it
     loop = asyncio.get_running_loop()
     asked = asyncio.Event()
     serving: list[SessionServer] = []

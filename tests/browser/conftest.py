@@ -1,7 +1,7 @@
 """One browser and one server for all tests of a process."""
 
-import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -35,19 +35,20 @@ async def browser(microphone: Microphone) -> AsyncIterator[Browser]:
         yield started
 
 
-@pytest.fixture(scope="session")
-def this_repository() -> Iterator[None]:
-    """What the code assistant reads."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PROJECT_PATH", str(ROOT))
-        if "ANTHROPIC_API_KEY" in os.environ:
-            patch.delenv("ANTHROPIC_API_KEY")
-        yield
+@pytest.fixture(autouse=True)
+def this_repository(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the code assistant reads, for one test: others follow in the same process."""
+    monkeypatch.setenv("PROJECT_PATH", str(ROOT))
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def server(assistants: Assistants, this_repository: None) -> AsyncIterator[Asking]:
-    async with asking(assistants) as started:
+async def server(assistants: Assistants) -> AsyncIterator[Asking]:
+    async with AsyncExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:
+            # Without it, `code` is not hosted.
+            patch.setenv("PROJECT_PATH", str(ROOT))
+            started = await stack.enter_async_context(asking(assistants))
         yield started
 
 
