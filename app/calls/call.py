@@ -14,8 +14,8 @@ from app.caller.main_task import MainTask, build_main_task, run_conversation
 from app.caller.parts import parts_of
 from app.calls.endings import FAILED, NO_PAGE, PAGE_GONE, SERVICE, Ending, ending_of
 from app.calls.page_protocol import REPORTED, LastWord, PageProtocol, line_message
+from app.calls.taking_apart import take_apart
 from app.failures import failure_of
-from app.server.release import release
 from app.server.turns import SessionBus, Turns
 from app.services import Roles
 from app.telemetry.tracing import traced_call
@@ -194,7 +194,7 @@ class HostedCall:
             await self._stop(runner, running)
         if running is None or running.done():
             try:
-                await release(runner)
+                await take_apart(runner)
             except Exception:
                 logger.exception("The call could not be taken apart; its memory is freed later")
         self._protocol = self._last_word = None

@@ -1,6 +1,7 @@
 """After calls that ended in every way, nothing of them is left."""
 
 import asyncio
+import gc
 import os
 import threading
 from collections.abc import Awaitable, Callable
@@ -131,6 +132,22 @@ async def test_fifty_calls_leave_nothing(
         assert calls.connection_of("", "anonymous") is None
         assert server.server.state.slots.taken == 0
         assert len(server.server.state.door.identity.tickets) == 0
+
+
+@pytest.mark.usefixtures("deaf")
+async def test_what_hears_in_a_call_is_gone_without_the_collector(assistants: Assistants) -> None:
+    async with asking(assistants) as server:
+        gc.collect()
+        gc.disable()  # what a server has frozen it does not look at either
+        try:
+            for opened in OPENED:
+                for way in (goodbye, page_hangs_up):
+                    await way(server, opened)
+                    await within(server.server.state.calls.wait_empty(), LONG_S)
+                    kinds = {type(thing).__name__ for thing in gc.get_objects()}
+                    assert not kinds & {"SileroVADAnalyzer", "LocalSmartTurnAnalyzerV3"}
+        finally:
+            gc.enable()
 
 
 @pytest.mark.long
