@@ -5,6 +5,7 @@ import gc
 import logging
 import os
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +84,14 @@ class Counts:
         )
 
 
-async def settled(server: Server, before: Counts, like: Counts | None = None) -> Counts:
+def kinds() -> Counter[str]:
+    """Count the objects of each type."""
+    return Counter(type(each).__qualname__ for each in gc.get_objects())
+
+
+async def settled(
+    server: Server, before: Counts, like: Counts | None = None, had: Counter[str] | None = None
+) -> Counts:
     """Let callbacks of closed sockets run until everything is as it was.
 
     What a session leaves to a timer of some seconds goes meanwhile; what is kept never does.
@@ -94,8 +102,10 @@ async def settled(server: Server, before: Counts, like: Counts | None = None) ->
         if back and (like is None or now.objects - like.objects < FEW_OBJECTS):
             return now
         await asyncio.sleep(0.05)
+    more = (kinds() - had).most_common(20) if had else "not looked at"
     raise AssertionError(
-        f"{server.model.hanging} requests hang, {now} is not back to {before}, nor like {like}"
+        f"{server.model.hanging} requests hang, {now} is not back to {before}, nor like {like}; "
+        f"of each type there are more: {more}"
     )
 
 
@@ -109,9 +119,10 @@ async def test_a_thousand_sessions_leave_nothing(server: Server, unlogged: None)
     before = await settled(server, idle)
     await one_round(server)
     first = await settled(server, before)
+    had = kinds()
     for _ in range(1000 // ROUND):
         await one_round(server)
-    last = await settled(server, before, first)
+    last = await settled(server, before, first, had)
     assert last.resident_bytes - first.resident_bytes < FEW_BYTES
     for one in server.all:
         assert not len(one.sessions)
