@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from urllib.parse import urlsplit
 
 from websockets.client import ClientProtocol
@@ -20,8 +20,8 @@ GREEDY = Hello(1, ("acme",), tuple(range(113)), 2**31, 2**31, 600.0)
 
 
 @contextlib.asynccontextmanager
-async def deaf_caller(url: str, *, stock: bool) -> AsyncIterator[None]:
-    """Dial, and read nothing but the handshake."""
+async def deaf_caller(url: str, *, stock: bool) -> AsyncIterator[Callable[[bytes], None]]:
+    """Dial, and read nothing but the handshake; gives what sends a message."""
     parts = urlsplit(url)
     made = socket.socket()
     made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
@@ -34,10 +34,14 @@ async def deaf_caller(url: str, *, stock: bool) -> AsyncIterator[None]:
     writer.writelines(protocol.data_to_send())
     protocol.receive_data(await reader.readuntil(b"\r\n\r\n"))
     writer.transport.pause_reading()  # type: ignore[attr-defined]
-    if not stock:
-        protocol.send_binary(encode(GREEDY))
+
+    def tell(message: bytes) -> None:
+        protocol.send_binary(message)
         writer.writelines(protocol.data_to_send())
+
+    if not stock:
+        tell(encode(GREEDY))
     try:
-        yield
+        yield tell
     finally:
         writer.transport.abort()

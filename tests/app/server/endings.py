@@ -6,6 +6,7 @@ import secrets
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any, cast
 from unittest import mock
 
@@ -24,14 +25,24 @@ from proxy.wire import WAIT_HEADER, Waiting, Welcome
 from tests.app.server.raw import PING, frame, upgraded
 from tests.app.server.recipes import BLOCKED, parrot
 from tests.app.server.test_resume_sessions import HELLO, greeting, welcome
-from tests.app.server.test_sessions import close_code, hear, ready, say
+from tests.app.server.test_sessions import activation, close_code, hear, ready, say, spoken
 from tests.emulators import openai
 from tests.emulators.openai import OpenAIEmulator
 from tests.proxy.conversation import Caller, calling, within
+from tests.proxy.deaf import deaf_caller
 from tests.proxy.relay import Relay
 
 # What only a slow machine takes.
 LONG_S = 60.0
+
+# How long a connection may take nothing of what is written to it, while these sessions are held.
+SEND_TIMEOUT_S = 1.0
+
+# Said so often, these are more than what a deaf caller's line and both kernels hold.
+WORDS = " ".join(["x" * 32_000] * 16)
+OFTEN = 16
+
+Another = Callable[[], AbstractAsyncContextManager[tuple[str, SessionServer]]]
 
 
 class Server:
@@ -39,7 +50,7 @@ class Server:
 
     One has room for one caller, and for one who waits. One does not wait for assistants that start,
     one not for callers who are away. What a slow machine could keep from being in time happens at
-    the first one, which has time.
+    the first one, which has time. A way that needs a server for itself starts another.
     """
 
     def __init__(
@@ -49,12 +60,14 @@ class Server:
         forgetful: tuple[str, SessionServer],
         crowded: tuple[str, SessionServer],
         model: OpenAIEmulator,
+        another: Another,
     ) -> None:
         self.url, self.server = patient
         self.hurried_url, self.hurried = hurried
         self.forgetful_url, self.forgetful = forgetful
         self.crowded_url, self.crowded = crowded
         self.model = model
+        self.another = another
 
     @property
     def all(self) -> tuple[SessionServer, ...]:
@@ -149,6 +162,28 @@ async def server_goes(server: Server) -> None:
             if session.recipe is parrot:
                 session.end(CloseCode.GOING_AWAY)
         assert await close_code(socket) == CloseCode.GOING_AWAY
+
+
+async def server_is_drained(server: Server) -> None:
+    async with server.another() as (url, drained), connect(f"{url}/ws/parrot") as socket:
+        await ready(socket)
+        drained.stop()
+        assert await close_code(socket) == CloseCode.GOING_AWAY
+        await within(drained.stopped.wait(), LONG_S)
+        assert not len(drained.sessions)
+
+
+async def caller_is_deaf(server: Server) -> None:
+    async with (
+        server.another() as (url, deaf),
+        deaf_caller(f"{url}/ws/parrot", stock=True) as tell,
+    ):
+        (session,) = deaf.sessions
+        tell(activation())
+        for _ in range(OFTEN):
+            tell(spoken(WORDS))
+        await within(deaf.sessions.wait_empty(), LONG_S)
+        assert session.closed_with == CloseCode.PEER_TOO_SLOW, session.closed_with
 
 
 async def recipe_raises(server: Server) -> None:
@@ -284,7 +319,13 @@ async def until(socket: ClientConnection, frame: str) -> None:
 Way = Callable[[Server], Awaitable[None]]
 
 # Those that wait for something to be over; the others happen meanwhile.
-SLOW: tuple[Way, ...] = (caller_never_returns, recipe_hangs, recipe_blocks, model_answers_500)
+SLOW: tuple[Way, ...] = (
+    caller_never_returns,
+    caller_is_deaf,
+    recipe_hangs,
+    recipe_blocks,
+    model_answers_500,
+)
 QUICK: tuple[Way, ...] = (
     goodbye,
     caller_returns,
@@ -293,6 +334,7 @@ QUICK: tuple[Way, ...] = (
     caller_vanishes,
     caller_vanishes_at_once,
     server_goes,
+    server_is_drained,
     recipe_raises,
     assistant_dies,
     tool_raises,

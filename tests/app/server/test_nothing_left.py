@@ -7,6 +7,7 @@ import os
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,13 +16,23 @@ import pytest
 from agents import Assistants
 from app.loopback import serve_on_loopback
 from app.server import running_server
-from tests.app.server.endings import LONG_S, ROUND, Server, one_round, settings
+from app.server.serving import SessionServer
+from proxy import line_task
+from tests.app.server.endings import (
+    LONG_S,
+    ROUND,
+    SEND_TIMEOUT_S,
+    Server,
+    one_round,
+    settings,
+)
 from tests.app.server.recipes import clumsy_script
 from tests.emulators.openai import OpenAIEmulator
 
 
 @pytest.fixture
-async def server(assistants: Assistants) -> AsyncIterator[Server]:
+async def server(assistants: Assistants, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
+    monkeypatch.setattr(line_task, "SEND_TIMEOUT_S", SEND_TIMEOUT_S)
     model = OpenAIEmulator(clumsy_script)
     async with serve_on_loopback(model.app) as url:
         forgets = {"start_timeout_s": LONG_S, "resume_window_s": 0.2, "heartbeat_s": 1.0}
@@ -32,7 +43,11 @@ async def server(assistants: Assistants) -> AsyncIterator[Server]:
             running_server(settings(url, **forgets), assistants) as forgetful,
             running_server(settings(url, **crowd), assistants) as crowded,
         ):
-            yield Server(patient, hurried, forgetful, crowded, model)
+
+            def another() -> AbstractAsyncContextManager[tuple[str, SessionServer]]:
+                return running_server(settings(url), assistants)
+
+            yield Server(patient, hurried, forgetful, crowded, model, another)
         model.release()
 
 

@@ -49,17 +49,25 @@ async def hear(socket: ClientConnection) -> BusMessage:
     return CODEC.decode(data)
 
 
+def activation() -> bytes:
+    return CODEC.encode(BusActivateWorkerMessage(source="acme", target="assistant"))
+
+
 async def ready(socket: ClientConnection) -> None:
     assert isinstance(await hear(socket), BusWorkerRegistryMessage)
-    await socket.send(CODEC.encode(BusActivateWorkerMessage(source="acme", target="assistant")))
+    await socket.send(activation())
 
 
-async def say(socket: ClientConnection, text: str) -> None:
+def spoken(text: str) -> bytes:
     context = LLMContext(messages=[{"role": "user", "content": text}])
     message = BusFrameMessage(
         source="acme", frame=LLMContextFrame(context), direction=FrameDirection.DOWNSTREAM
     )
-    await socket.send(CODEC.encode(message))
+    return CODEC.encode(message)
+
+
+async def say(socket: ClientConnection, text: str) -> None:
+    await socket.send(spoken(text))
 
 
 async def hear_words(socket: ClientConnection, count: int) -> list[str]:
