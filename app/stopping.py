@@ -135,13 +135,17 @@ def stop_on_signals(
         stopping.close()
 
 
-def outlive_hangups() -> None:
-    """Have SIGHUP, as of a terminal that is closed, end no call; for the rest of the process."""
+def outlive_hangups(instead: str) -> None:
+    """Have SIGHUP, as of a terminal that is closed, end no call; for the rest of the process.
+
+    Args:
+        instead: What replaces a process without losing a call, for the log.
+    """
 
     def on_hangup() -> None:
         logger.warning(
             "SIGHUP changes nothing: one process is not replaced while it serves. SIGTERM ends it "
-            "after a drain; with --processes, SIGHUP replaces every process without losing a call"
+            f"after a drain; {instead}"
         )
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, on_hangup)

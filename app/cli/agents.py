@@ -13,6 +13,7 @@ from app.logs import configure_logs
 from app.pool import serve_pool
 from app.pool.pool import Pool
 from app.settings import Settings, load_settings
+from app.stopping import outlive_hangups
 from app.telemetry.tracing import start_tracing
 
 
@@ -42,6 +43,7 @@ async def run_agents(
     def on_serving(pool: Pool, url: str | None) -> None:
         _say_what(settings, pool, url)
 
+    outlive_hangups("start another pool before, which takes the callers that follow")
     await serve_pool(settings, assistants, assistants[name], tasks, on_serving=on_serving)
 
 

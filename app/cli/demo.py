@@ -123,11 +123,13 @@ def _this_program() -> str:
 async def _one_call(settings: Settings, token: str) -> int:
     from app.caller.assistants import RemoteAssistant
     from app.caller.call import Call
+    from app.caller.recording import RecordingSpeaker
     from app.demo import EXPECTED, recordings
     from app.hosted import load_assistants
     from app.server import running_server
     from app.services import Roles
 
+    RecordingSpeaker.ensure_writable(HEARD)
     assistants = load_assistants(settings)
     async with running_server(settings, assistants) as (address, _):
         err.print("[bold]A session server listens, and a recorded voice calls it:[/]")

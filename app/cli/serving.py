@@ -47,7 +47,7 @@ async def run_server(*, host: str | None, port: int | None, processes: int | Non
     def on_listening(url: str) -> None:
         _say_where(settings, url, f"{len(assistants)} assistants", assistants)
 
-    outlive_hangups()
+    outlive_hangups("with --processes, SIGHUP replaces every process without losing a call")
     await serve(settings, assistants, on_listening=on_listening)
 
 

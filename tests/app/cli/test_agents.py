@@ -1,6 +1,7 @@
 """`trunkline agents`, and `bot`, `call` and `console` on its broker, in processes of their own."""
 
 import contextlib
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -90,9 +91,12 @@ async def test_greeter_and_support_in_processes_of_their_own(
     tmp_path: Path, redis: RedisServer, encrypted: str
 ) -> None:
     async with pools(tmp_path, encrypted, "handoff", "greeter", "support") as programs:
+        for program in programs:
+            program.process.send_signal(signal.SIGHUP)
         finished = await to_support_and_back(tmp_path, TRUNKLINE_BUS_URL=encrypted)
         logs = [finished.out, finished.err]
         for program in programs:
+            logs.append(await program.log("SIGHUP changes nothing"))
             logs.append(await program.log("Session ended after"))
             press_ctrl_c(program.process)
             _, rest = await within(program.process.communicate(), 30)

@@ -102,6 +102,14 @@ async def test_a_port_of_the_demonstration_that_is_taken_is_one_line(tmp_path: P
     assert f"port {port} is in use; choose another with --port" in finished.err
 
 
+async def test_a_call_that_could_not_be_written_down_is_not_begun(tmp_path: Path) -> None:
+    (tmp_path / "demo-call.wav").mkdir()
+    finished = await run("demo", "--call", home=tmp_path)
+    assert finished.code == 2
+    assert "demo-call.wav" in finished.err
+    assert finished.out == ""
+
+
 @pytest.mark.long
 async def test_the_demonstration_makes_a_call_without_key_or_network(tmp_path: Path) -> None:
     finished = await run("demo", "--call", home=tmp_path)

@@ -1,7 +1,9 @@
 """Conversations as differences: small, exact, and honest when they do not fit."""
 
 import copy
+import sys
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -103,17 +105,47 @@ def test_a_conversation_that_was_cut_or_replaced_arrives() -> None:
         assert ends.over(LLMContext(messages=said(*texts))).messages == said(*texts)
 
 
-def test_whoever_receives_it_may_change_it() -> None:
+def test_whoever_receives_it_may_add_to_it() -> None:
+    ends, context = Ends(), LLMContext(messages=said("a"))
+    first = ends.over(context)
+    first.add_message({"role": "user", "content": "mine"})
+    assert ends.over(context).messages == context.messages
+    context.set_messages([])
+    assert ends.over(context).messages == []
+    assert first.messages == said("a", "mine")
+
+
+def test_messages_that_still_hold_are_those_of_the_last_conversation_as_in_one_process() -> None:
     ends = Ends()
     nested: Any = {"role": "user", "content": [{"type": "text", "text": "n"}]}
-    context = LLMContext(messages=[*said("a"), nested])
+    context = LLMContext(messages=[*said("a"), nested, *said("b")])
     first = ends.over(context)
-    first.messages[0]["content"] = "changed"  # type: ignore[index]
-    first.messages[1]["content"][0]["text"] = "changed"  # type: ignore[index]
-    first.add_message({"role": "user", "content": "mine"})
+    context.messages[2]["content"] = "c"  # type: ignore[index]
     second = ends.over(context)
+    assert [one is two for one, two in zip(first.messages, second.messages, strict=True)] == [
+        True,
+        True,
+        False,
+    ]
     assert second.messages == context.messages
-    assert second.messages[1] is not first.messages[1]
+
+
+def test_two_threads_write_at_once() -> None:
+    def grow(word: str) -> bool:
+        ends, context = Ends(), LLMContext()
+        for number in range(200):
+            context.add_message({"role": "user", "content": f"{word}{number}" * 20})
+            if ends.over(context).messages != context.messages:
+                return False
+        return True
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(grow, "abcd")) == [True] * 4
+    finally:
+        sys.setswitchinterval(before)
 
 
 def test_tools_cross_once_and_when_they_change() -> None:
