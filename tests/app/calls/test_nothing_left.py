@@ -15,8 +15,8 @@ from app.calls import call as calls_module
 from proxy import CloseCode
 from tests.app.calls.pages import Page, WebRTCPage, socket_page, webrtc_page
 from tests.app.cli.programs import descendants
+from tests.app.server.counts import Counts
 from tests.app.server.identity.asking import Asking, asking
-from tests.app.server.test_nothing_left import Counts
 from tests.proxy.conversation import within
 
 LONG_S = 60.0
