@@ -34,7 +34,7 @@ from tests.app.server.endings import (
 from tests.app.server.recipes import RECIPES, clumsy_script
 from tests.emulators.openai import OpenAIEmulator
 
-ROUNDS, FIRST_ROUNDS = 1000 // ROUND + 1, 3
+ROUNDS, FIRST_ROUNDS = 1000 // ROUND + 1, 5
 
 # A single session kept whole is several hundred objects; a thousand of them, hundreds of thousands.
 FEW_OBJECTS = 500
