@@ -64,7 +64,8 @@ class OutboxLimits:
         media_bytes: Above this much in all, media is dropped. A second of 24 kHz speech is 48 kB.
         ample_bytes: Above this much, whoever sends should wait.
         total_bytes: Above this much, the line is given up. While there is a connection, a message
-            that is larger by itself may wait beside it, one at a time.
+            that is larger by itself may wait beside it, one at a time; and what gathered while
+            there was none, until it is written.
     """
 
     media_bytes: int = 256 * 1024
@@ -109,6 +110,7 @@ class Outbox:
     dropped_media: int = 0
     _count: int = 0
     _largest_bytes: int = 0  # of what has waited since nothing did
+    _backlog_bytes: int = 0  # of what gathered without a connection, what may still wait
     _system: deque[Waiting] = field(default_factory=deque)
     _data: deque[Waiting] = field(default_factory=deque)
     _media: deque[Waiting] = field(default_factory=deque)  # of _data, those that may be dropped
@@ -125,15 +127,22 @@ class Outbox:
         return self.size_bytes > self.limits.total_bytes and messages > 1
 
     def overwhelms(self) -> bool:
-        """Tell whether more waits for a peer that reads than the hard bound and one message."""
+        """Tell whether more waits for a peer that reads than the hard bound and one message.
+
+        Nobody who has just come back is too slow for what gathered meanwhile.
+        """
         total_bytes = self.limits.total_bytes
         beyond_bytes = self._largest_bytes if self._largest_bytes > total_bytes else 0
-        return self.size_bytes - beyond_bytes > total_bytes
+        return self.size_bytes - beyond_bytes - self._backlog_bytes > total_bytes
 
     @property
     def ample(self) -> bool:
         """Whether so much waits that whoever sends should wait."""
         return self.size_bytes > self.limits.ample_bytes
+
+    def reconnected(self) -> None:
+        """Note that what waits gathered without a connection, and that there is one again."""
+        self._backlog_bytes = min(self.size_bytes, self.limits.total_bytes)
 
     def put(self, data: bytes, kind: Kind) -> None:
         """Add a message at the end of its lane.
@@ -146,6 +155,7 @@ class Outbox:
         lane = self._system if kind is Kind.SYSTEM else self._data
         lane.append(waiting)
         self._largest_bytes = max(self._largest_bytes if self.size_bytes else 0, len(data))
+        self._backlog_bytes = min(self._backlog_bytes, self.size_bytes)
         self.size_bytes += len(data)
         self._count += 1
         if kind is Kind.MEDIA:
@@ -219,7 +229,7 @@ class Outbox:
         """Forget everything that waits."""
         for lane in (self._system, self._data, self._media, self._frames):
             lane.clear()
-        self.size_bytes = self._count = 0
+        self.size_bytes = self._backlog_bytes = self._count = 0
         self._gap = None
 
     def _taken(self, waiting: Waiting) -> Waiting:

@@ -125,6 +125,7 @@ class Sender:
             raise SequenceError(CloseCode.PROTOCOL_ERROR, "the numbers do not fit")
         self.acknowledge(received, self._handled_bytes)
         self._again = deque(self._unacknowledged)
+        self.outbox.reconnected()
 
     def clear(self) -> None:
         """Forget everything."""

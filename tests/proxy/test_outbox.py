@@ -91,6 +91,34 @@ def test_where_somebody_reads_one_large_message_may_wait_beside_others() -> None
     assert outbox.overwhelms()
 
 
+def test_whoever_comes_back_is_not_too_slow_for_what_gathered_meanwhile() -> None:
+    outbox = Outbox(OutboxLimits(media_bytes=10, ample_bytes=10, total_bytes=20))
+    for _ in range(4):
+        outbox.put(b"x" * 5, Kind.FRAME)
+    outbox.reconnected()
+    outbox.put(b"y" * 20, Kind.FRAME)
+    assert not outbox.overwhelms()
+    outbox.put(b"y", Kind.FRAME)
+    assert outbox.overwhelms()
+
+
+def test_what_gathered_meanwhile_counts_until_it_is_written() -> None:
+    outbox = Outbox(OutboxLimits(media_bytes=10, ample_bytes=10, total_bytes=20))
+    for _ in range(5):
+        outbox.put(b"x" * 5, Kind.FRAME)
+    outbox.reconnected()  # of 25, no more than the bound is let pass
+    outbox.take()
+    outbox.take()
+    outbox.put(b"y" * 20, Kind.FRAME)
+    assert not outbox.overwhelms()
+    outbox.put(b"y", Kind.FRAME)
+    assert outbox.overwhelms()
+    drained(outbox)
+    outbox.put(b"y" * 20, Kind.FRAME)
+    outbox.put(b"y", Kind.FRAME)
+    assert outbox.overwhelms()
+
+
 def test_a_large_message_may_wait_behind_the_place_of_others_too() -> None:
     outbox = Outbox(OutboxLimits(total_bytes=20))
     outbox.put(b"x" * 15, Kind.FRAME)

@@ -109,6 +109,21 @@ def test_frames_that_cannot_be_kept_are_a_gap_at_both_ends() -> None:
     assert [text[0] for text in texts(link.caller.frames)] == ["6", "7", "8", "9"]
 
 
+def test_what_gathered_during_an_outage_does_not_end_the_line_when_it_is_back() -> None:
+    options = TrunkOptions(outbox=OutboxLimits(total_bytes=3000))
+    link = MemoryLink(caller=options, assistant=options)
+    link.connect()
+    link.cut()
+    for number in range(4):
+        link.assistant.send(LLMTextFrame(f"{number}" * 700))
+    link.dial()
+    assert link.answer()
+    link.assistant.send(LLMTextFrame("4" * 700))
+    assert link.assistant.closing is None
+    link.carry()
+    assert [text[0] for text in texts(link.caller.frames)] == ["0", "1", "2", "3", "4"]
+
+
 def test_more_than_can_be_kept_and_not_given_up_ends_the_session() -> None:
     options = TrunkOptions(outbox=OutboxLimits(total_bytes=3000))
     link = MemoryLink(assistant=options)

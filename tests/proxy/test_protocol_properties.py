@@ -191,7 +191,9 @@ class Schedules(RuleBasedStateMachine):
             assert outbox.size_bytes == sum(sizes)
             urgent = sum(len(one.data) for one in outbox._system)
             kept = sum(len(one.data) for one in outbox._data if one.kind is Kind.DATA)
-            beyond = max(limits.total_bytes, urgent + kept)
+            backlog = min(outbox._backlog_bytes, outbox.size_bytes)
+            beyond = max(limits.total_bytes, urgent + kept) + backlog
+            assert backlog <= limits.total_bytes
             assert outbox.size_bytes <= beyond + max(sizes, default=0)
             assert end.line.state is not LineState.CLOSED
 
