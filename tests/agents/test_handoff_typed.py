@@ -11,7 +11,7 @@ from agents import Call, Recipe, Reply, Say, SessionContext, Turn
 from agents.handoff import handoff
 from agents.handoff import script as lines
 from agents.host import TRANSFERRING, Host
-from tests.agents.talking import CURT, Placement, placed, talking
+from tests.agents.talking import Placement, placed, talking
 
 
 @pytest.mark.parametrize("placement", [Placement.HERE, Placement.TRUNK])
@@ -48,7 +48,7 @@ async def test_who_never_takes_over_is_not_waited_for_for_ever() -> None:
         return [Boaster("boaster", session.services.llm("boaster", instruction=""), greeting="Hi.")]
 
     recipe = Recipe("boaster", ("boaster",), build, scripts={"boaster": boaster_script})
-    options = {**CURT, "takeover_timeout_s": 0.01}
+    options = {"farewell_timeout_s": 0.01, "takeover_timeout_s": 0.01}
     async with (
         placed(Placement.HERE, recipe) as place,
         talking(place.side("boaster"), **options) as talk,
