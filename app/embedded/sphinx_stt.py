@@ -6,7 +6,6 @@ import json
 import struct
 import sys
 import tempfile
-from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,12 +26,8 @@ from pipecat.transcriptions.language import Language
 from pipecat.utils.time import time_now_iso8601
 
 from app.embedded.language_model import TrigramModel
+from app.embedded.pre_roll import SAMPLE_RATE_HZ, PreRoll
 from app.errors import MissingExtraError
-
-SAMPLE_RATE_HZ = 16000
-
-# Kept while nobody speaks and put in front of an utterance: the detector reports speech late.
-PRE_ROLL_S = 1.5
 
 # Put behind an utterance, so that the last word has an end.
 TRAILING_SILENCE_S = 0.3
@@ -76,8 +71,7 @@ class SphinxSTTService(STTService):
         self._phrases = tuple(phrases)
         self._process: asyncio.subprocess.Process | None = None
         self._answers: asyncio.Task[None] | None = None
-        self._pre_roll: deque[bytes] = deque()
-        self._pre_roll_bytes = 0
+        self._pre_roll = PreRoll()
         self._hearing = False
 
     async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]
@@ -119,10 +113,7 @@ class SphinxSTTService(STTService):
         if self._hearing:
             await self._send(b"A", frame.audio)
             return
-        self._pre_roll.append(frame.audio)
-        self._pre_roll_bytes += len(frame.audio)
-        while self._pre_roll_bytes - len(self._pre_roll[0]) > PRE_ROLL_S * SAMPLE_RATE_HZ * 2:
-            self._pre_roll_bytes -= len(self._pre_roll.popleft())
+        self._pre_roll.add(frame.audio)
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Follow the voice activity detector.
@@ -135,9 +126,7 @@ class SphinxSTTService(STTService):
         if isinstance(frame, VADUserStartedSpeakingFrame) and not self._hearing:
             self._hearing = True
             await self._send(b"S")
-            await self._send(b"A", b"".join(self._pre_roll))
-            self._pre_roll.clear()
-            self._pre_roll_bytes = 0
+            await self._send(b"A", self._pre_roll.take())
         elif isinstance(frame, VADUserStoppedSpeakingFrame) and self._hearing:
             self._hearing = False
             await self._send(b"A", bytes(int(TRAILING_SILENCE_S * SAMPLE_RATE_HZ) * 2))

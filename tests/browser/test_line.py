@@ -29,10 +29,8 @@ async def test_the_page_shows_that_the_line_comes_back_and_the_answer_is_complet
         asking(assistants, calls_remote_url=relay.url.removesuffix("/ws"), token=TOKEN) as near,
         visiting(browser, http_of(near)) as visit,
     ):
+        relay.go_away_at(b"stands")  # in the middle of the greeting
         await visit.call("acme")
-        await visit.sees_status("Thinking")
-        relay.refusing = True
-        relay.cut()
         await visit.sees_status("Reconnecting")
         await visit.sees("The line to the assistant was lost.")
         await asyncio.sleep(OUTAGE_S)  # the line is away for so long

@@ -36,6 +36,7 @@ class Relay:
     _thawed: asyncio.Event = field(default_factory=asyncio.Event)
     _open: "set[asyncio.StreamWriter]" = field(default_factory=set)
     _cut_after: int | None = None
+    _away_at: bytes | None = None
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Relay"]:
@@ -68,6 +69,10 @@ class Relay:
         """Break every connection when so many more bytes have passed, in whichever direction."""
         self._cut_after = count
 
+    def go_away_at(self, words: bytes) -> None:
+        """Break every connection when certain words come by, and refuse all from then on."""
+        self._away_at = words
+
     def freeze(self) -> None:
         """Let nothing through any more, without a word to anybody."""
         self._thawed.clear()
@@ -97,6 +102,10 @@ class Relay:
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(CHUNK_BYTES):
                 await self._thawed.wait()
+                if self._away_at is not None and self._away_at in data:
+                    self._away_at, self.refusing = None, True
+                    self.cut()
+                    return
                 if self._cut_after is not None and self._cut_after < len(data):
                     writer.write(data[: self._cut_after])  # a message cut in half
                     await asyncio.sleep(0)
