@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from app.embedded.pre_roll import BLIND_S, KEPT_S, LEAD_S, SAMPLE_RATE_HZ, PreRoll
+from app.embedded.pre_roll import BLIND_S, KEPT_S, LATE_S, LEAD_S, SAMPLE_RATE_HZ, PreRoll
 
 PIECE_S = 0.02
 
@@ -14,9 +14,11 @@ def sound(seconds: float, level: int) -> list[bytes]:
     return [tone] * round(seconds / PIECE_S)
 
 
-def taken(*pieces: list[bytes]) -> bytes:
-    roll = PreRoll()
+def taken(*pieces: list[bytes], rush: bool = True) -> bytes:
+    now = 0.0
+    roll = PreRoll(lambda: now)
     for piece in (one for part in pieces for one in part):
+        now += 0.0 if rush else PIECE_S
         roll.add(piece)
     audio = roll.take()
     assert roll.take() == b"", "it is taken once"
@@ -29,9 +31,10 @@ def seconds(audio: bytes) -> float:
 
 def test_of_the_silence_before_speech_a_little_is_left() -> None:
     speech = sound(0.3, 5000)
-    audio = taken(sound(6.0, 0), speech)
-    assert audio.endswith(b"".join(speech))
-    assert seconds(audio) == LEAD_S + 0.3
+    for rush in (True, False):
+        audio = taken(sound(6.0, 0), speech, rush=rush)
+        assert audio.endswith(b"".join(speech))
+        assert seconds(audio) == LEAD_S + 0.3
 
 
 def test_of_the_noise_of_a_room_too() -> None:
@@ -51,7 +54,8 @@ def test_where_nothing_stands_out_a_second_and_a_half_is_taken() -> None:
 
 
 def test_what_is_kept_is_bounded() -> None:
-    assert KEPT_S <= seconds(taken(sound(0.1, 5000) * 200, sound(1.0, 0))) <= KEPT_S + PIECE_S
+    assert seconds(taken(sound(20.0, 5000), sound(1.0, 0))) == KEPT_S
+    assert LATE_S <= seconds(taken(sound(20.0, 5000), sound(1.0, 0), rush=False)) < LATE_S + 0.1
 
 
 def test_without_sound_there_is_none() -> None:
