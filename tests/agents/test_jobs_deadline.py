@@ -192,12 +192,14 @@ async def test_a_queued_job_whose_deadline_passes_never_begins(placement: str) -
         async def on_job_request(self, message: BusJobRequestMessage) -> None:
             await super().on_job_request(message)
 
-    doer = OneAtATime(handle=hold)
-    async with placed(placement, Asker(), doer) as place:
+    doer, other = OneAtATime(handle=hold), Doer("other")
+    async with placed(placement, Asker(), doer, other) as place:
         first = asyncio.create_task(ask(place.asker, place.name("doer")))
         await within(doer.begun.get())
         with pytest.raises(JobError):
             await within(ask(place.asker, place.name("doer"), 0.1))
+        # Behind what this asks comes nothing that was sent before: the end of the other job neither.
+        assert await within(ask(place.asker, place.name("other"))) == {"from": "other"}
         doer.go.set()
         assert await within(first) == {"from": "doer"}
         assert doer.begun.empty()
