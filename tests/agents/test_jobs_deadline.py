@@ -198,7 +198,7 @@ async def test_a_queued_job_whose_deadline_passes_never_begins(placement: str) -
         await within(doer.begun.get())
         with pytest.raises(JobError):
             await within(ask(place.asker, place.name("doer"), 0.1))
-        # Behind what this asks comes nothing that was sent before: the end of the other job neither.
+        # What was sent before its answer is there by now, so the end of the other job, too.
         assert await within(ask(place.asker, place.name("other"))) == {"from": "other"}
         doer.go.set()
         assert await within(first) == {"from": "doer"}
