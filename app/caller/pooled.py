@@ -281,9 +281,9 @@ class PooledAssistant:
             if not await self._going_on.break_off(tasks):
                 raise NobodyServesError(f"the pools of {self._assistant!r} keep breaking down")
             holder = self._going_on.floor.holder
-            # The conversation goes on meanwhile with whoever has the floor elsewhere.
-            talks = bool(holder) and holder not in tasks
-            limit_s = self._offer_timeout_s if talks else timeout_s
+            # Meanwhile it goes on with whoever has the floor elsewhere, or has not begun.
+            patient = holder not in tasks
+            limit_s = self._offer_timeout_s if patient else timeout_s
             offers = await self._choose(tasks, limit_s, without=without)
         except NobodyServesError as error:
             await self._give_up(f"the line was lost: {reason}; {error}")

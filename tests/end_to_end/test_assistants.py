@@ -316,7 +316,7 @@ async def test_a_recorded_call(name: str, placement: Placement) -> None:
     async with placed(placement, wanted.recipe) as place:
         call = Call(place.side(name), recordings, on_line)
         result = await within(call.hold(place.roles, wanted.recipe.phrases), 250)
-    assert result.error is None
+    assert result.error is None, result.transcript.lines
     assert result.ended_by_assistant
     assert result.transcript.said_by(Speaker.CALLER) == list(wanted.said)
     answers = "\n".join(result.transcript.said_by(Speaker.ASSISTANT))

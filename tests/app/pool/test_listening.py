@@ -1,5 +1,6 @@
 """A pool tells an operator of itself, and nobody else."""
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -9,11 +10,13 @@ from prometheus_client.parser import text_string_to_metric_families as families
 from app.errors import SettingsError
 from app.pool.listening import telling
 from app.settings import load_settings
+from proxy.bus.streams import BrokerDownError
 from tests.agents.talking import talking
 from tests.app.pool.places import Place
 from tests.app.server.identity.asking import bearer
 from tests.app.telemetry.served import value
 
+LONG_S = 60.0
 ADMIN, TOKEN = "an-admin-of-the-tests", "a-token-of-the-tests"
 
 
@@ -22,7 +25,20 @@ async def get(url: str, path: str, **headers: str) -> httpx.Response:
         return await client.get(path)
 
 
-async def test_a_pool_shows_its_health_and_what_it_counts(there: Place) -> None:
+async def becomes(url: str, status: str) -> httpx.Response:
+    """Wait until a pool says of itself that it is no longer ready, and why."""
+    async with asyncio.timeout(LONG_S):
+        while (answer := await get(url, "/readyz")).json() != {"status": status}:
+            pass
+    return answer
+
+
+async def test_a_pool_shows_its_health_and_what_it_counts(
+    there: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> None:
+        raise BrokerDownError("it is away")
+
     async with (
         there.pool("parrot") as pool,
         telling(there.settings(pool_port=0), pool) as url,
@@ -37,13 +53,12 @@ async def test_a_pool_shows_its_health_and_what_it_counts(there: Place) -> None:
             assert value(found, "trunkline_sessions_started_total", assistant="parrot") == 1
             assert value(found, "trunkline_sessions_limit") == pool.max_sessions
             assert value(found, "trunkline_processes", state="ready") == 1
-        pool.broker_away = True
-        away = await get(url, "/readyz")
-        assert (away.status_code, away.json()) == (503, {"status": "broker_away"})
-        pool.broker_away = False
+        with monkeypatch.context() as patching:
+            patching.setattr(pool.claims, "offer", away)
+            assert (await becomes(url, "broker_away")).status_code == 503
+        assert (await becomes(url, "ready")).status_code == 200
         pool.sessions.draining = True
-        draining = await get(url, "/readyz")
-        assert (draining.status_code, draining.json()) == (503, {"status": "draining"})
+        assert (await becomes(url, "draining")).status_code == 503
 
 
 async def test_a_pool_with_tokens_shows_its_metrics_to_those_with_the_right(there: Place) -> None:
