@@ -54,7 +54,8 @@ def activation() -> bytes:
 
 
 async def ready(socket: ClientConnection) -> None:
-    assert isinstance(await hear(socket), BusWorkerRegistryMessage)
+    while not isinstance(await hear(socket), BusWorkerRegistryMessage):
+        pass
     await socket.send(activation())
 
 
