@@ -17,6 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from app.server.admin import desk
 from app.server.lifetime import Lifetimes
 from app.server.serving import SessionServer
+from app.server.session import Session
 from app.server.table import SessionTable
 from app.settings import Settings
 from proxy import CloseCode, arrival
@@ -261,7 +262,7 @@ async def time_goes_by(server: Server, code: CloseCode, **limits_s: float) -> No
     """Have it be later than a session may last."""
     async with server.opened("parrot") as socket:
         await ready(socket)
-        (*_, session) = server.server.sessions
+        session = newest_parrot(server)
         hours = itertools.count(time.monotonic() + 2 * LONG_S, 2 * LONG_S)
         later = Lifetimes(cast(SessionTable, [session]), clock=lambda: next(hours), **limits_s)
         later.look()
@@ -269,10 +270,15 @@ async def time_goes_by(server: Server, code: CloseCode, **limits_s: float) -> No
         assert await close_code(socket) == code
 
 
+def newest_parrot(server: Server) -> Session:
+    """Return the session that was begun last, beside those of other ways that are under way."""
+    return [each for each in server.server.sessions if each.recipe is parrot][-1]
+
+
 async def ended_by_operator(server: Server) -> None:
     async with server.opened("parrot") as socket:
         await ready(socket)
-        (*_, session) = server.server.sessions
+        session = newest_parrot(server)
         assert desk.end(server.server.state, desk.Order(by="x", session_id=session.id)).count == 1
         assert await close_code(socket) == CloseCode.ENDED_BY_OPERATOR
 

@@ -54,8 +54,7 @@ def activation() -> bytes:
 
 
 async def ready(socket: ClientConnection) -> None:
-    while not isinstance(await hear(socket), BusWorkerRegistryMessage):
-        pass
+    assert isinstance(await hear(socket), BusWorkerRegistryMessage)
     await socket.send(activation())
 
 
