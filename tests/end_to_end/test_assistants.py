@@ -298,8 +298,9 @@ def test_every_assistant_is_typed_to_and_called() -> None:
     assert set(TYPED) == set(CALLED) == set(discover())
 
 
-# What is spoken takes its time. Voices that cross a broker are listened to where they are tested.
+# What is spoken takes its time. On a broker, the one whose voices cross as well.
 CALLS = [(name, place) for name in CALLED for place in (Placement.HERE, Placement.TRUNK)]
+CALLS.append(("handoff-voices", Placement.SPREAD))
 
 
 @pytest.mark.long

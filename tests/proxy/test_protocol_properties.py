@@ -288,7 +288,7 @@ class TightSchedules(Schedules):
 
 for machine in (Schedules, WideSchedules, TightSchedules):
     machine.TestCase.settings = settings(
-        max_examples=700,
+        max_examples=800,
         stateful_step_count=40,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow],

@@ -111,7 +111,7 @@ def are_well(talks: Sequence[Talk]) -> None:
 
 @pytest.mark.long
 async def test_a_broker_that_is_killed_for_ten_seconds_costs_no_word(there: Place) -> None:
-    async with there.pool("parrot", max_sessions=15), there.pool("parrot", max_sessions=15):
+    async with there.pool("parrot", max_sessions=10), there.pool("parrot", max_sessions=10):
         async with calling(there) as talks, in_the_middle(talks):
             await there.server.kill()
             await asyncio.sleep(OUTAGE_S)
