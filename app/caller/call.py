@@ -193,10 +193,13 @@ class Call:
                 raise problem
             return None
         # The assistant ended it. Each recording but the last was waited for; was that one answered?
-        spoken = len(self._turns) == len(self.recordings)
-        if spoken and all(self._took_place(turn) for turn in self._turns):
+        count, total = len(self._turns), len(self.recordings)
+        if count == total and all(self._took_place(turn) for turn in self._turns):
             return None
-        return "the conversation ended before it was over"
+        if count == 0:
+            return "the assistant ended the conversation before anything was said"
+        name = self.recordings[count - 1].name
+        return f"the assistant ended the conversation at {name}, recording {count} of {total}"
 
     def _took_place(self, turn: "_Turn") -> bool:
         heard, answers = self._said(Speaker.CALLER), self._said(Speaker.ASSISTANT)

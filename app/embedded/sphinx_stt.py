@@ -25,6 +25,7 @@ from pipecat.services.stt_service import STTService
 from pipecat.transcriptions.language import Language
 from pipecat.utils.time import time_now_iso8601
 
+from app.embedded.ending import kill
 from app.embedded.language_model import TrigramModel
 from app.embedded.pre_roll import SAMPLE_RATE_HZ, PreRoll
 from app.errors import MissingExtraError
@@ -208,13 +209,12 @@ async def _end(process: asyncio.subprocess.Process, *, at_once: bool = False) ->
     """End a process that stops when its input does; kill one that does not, or has no time to."""
     if process.stdin is not None:
         process.stdin.close()
-    if at_once and process.returncode is None:
-        process.kill()
+    if at_once:
+        kill(process)
     try:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_TIMEOUT_S):
                 await process.wait()
     finally:
-        if process.returncode is None:
-            process.kill()
+        kill(process)
     await process.wait()

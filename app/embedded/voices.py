@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from app.embedded.ending import kill
 from app.errors import MissingExtraError, ServiceError
 
 # A sentence takes 50 ms here. One that takes this long never ends.
@@ -134,8 +135,8 @@ class Espeak:
     async def close(self) -> None:
         """End the process."""
         process, self._process = self._process, None
-        if process is not None and process.returncode is None:
-            process.kill()
+        if process is not None:
+            kill(process)
             await process.wait()
 
     async def _start(self) -> asyncio.subprocess.Process:

@@ -7,16 +7,12 @@ import signal
 import socket
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
 from pathlib import Path
 
 from app.processes.condition import Condition, ProcessState
 from app.processes.control import ToParent, ToProcess
-
-# From a connection that is handed over to the session that comes of it.
-SETTLE_S = 0.25
 
 
 class Phase(Enum):
@@ -39,7 +35,7 @@ class Child:
     Attributes:
         place: Its place; no other process has it as long as this one lives.
         phase: How far it has come.
-        load: How many sessions it had when it was last asked, and connections that it got since.
+        load: How many sessions it has, and how many connections that may become one.
         stalled: Whether its event loop stands still, or did of late.
         told: Whether it was told to end.
     """
@@ -67,7 +63,7 @@ class Child:
         self._drain_all: Callable[[], None] = lambda: None
         self._settled = asyncio.Event()
         self._was_ready = False
-        self._handed: deque[float] = deque()
+        self._handed = 0
         self._loop.add_reader(ours.fileno(), self._hear)
 
     @classmethod
@@ -138,7 +134,7 @@ class Child:
         except OSError:
             return False
         self.load += 1
-        self._handed.append(time.monotonic())
+        self._handed += 1
         return True
 
     def measured(self, condition: Condition) -> None:
@@ -148,11 +144,9 @@ class Child:
             condition: What it said last.
         """
         self.stalled = condition.state is ProcessState.STALLED
-        # What it was given since, and what it had no time to count.
-        since = time.monotonic() - condition.silent_s - SETTLE_S
-        while self._handed and self._handed[0] < since:
-            self._handed.popleft()
-        self.load = condition.sessions + len(self._handed)
+        work = condition.work
+        # A process that is busy has not even seen what it was given last.
+        self.load = work.sessions + work.unsettled + self._handed - work.taken
 
     def drain(self) -> None:
         """Have the process end after the answers that are under way."""

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from enum import StrEnum
 
 from app.processes.ledger import Ledger
@@ -17,21 +17,36 @@ class ProcessState(StrEnum):
 
 
 @dataclass(frozen=True)
+class Workload:
+    """What a process has to do.
+
+    Attributes:
+        sessions: How many sessions it has.
+        started: How many it has had.
+        taken: How many connections it has taken from the parent, with those that are over.
+        unsettled: How many connections it has that are of no session yet.
+    """
+
+    sessions: int = 0
+    started: int = 0
+    taken: int = 0
+    unsettled: int = 0
+
+
+@dataclass(frozen=True)
 class Condition:
     """How a process is.
 
     Attributes:
         place: Which process.
         state: What it said, or `STALLED` if it has said nothing for too long.
-        sessions: How many it has.
-        started: How many it has had.
+        work: What it had to do when it said so.
         silent_s: For how long it has said nothing.
     """
 
     place: int
     state: ProcessState
-    sessions: int
-    started: int
+    work: Workload
     silent_s: float
 
 
@@ -52,21 +67,20 @@ class Conditions:
         self._stall_timeout_s = stall_timeout_s
         self._clock = clock
 
-    def say(self, place: int, state: ProcessState, sessions: int, started: int) -> None:
+    def say(self, place: int, state: ProcessState, work: Workload) -> None:
         """Say how a process is.
 
         Args:
             place: The process.
             state: Its state.
-            sessions: How many sessions it has.
-            started: How many it has had.
+            work: What it has to do.
 
         Raises:
             LedgerError: If it cannot be written.
         """
         self._ledger.run(
-            "INSERT OR REPLACE INTO processes VALUES (?, ?, ?, ?, ?)",
-            *(place, state.value, sessions, started, self._clock()),
+            "INSERT OR REPLACE INTO processes VALUES (?, ?, ?, ?, ?, ?, ?)",
+            *(place, state.value, self._clock(), *astuple(work)),
         )
 
     def of_all(self) -> dict[int, Condition]:
@@ -78,12 +92,12 @@ class Conditions:
         now = self._clock()
         rows = self._ledger.rows("SELECT * FROM processes ORDER BY place")
         found = {}
-        for place, said, sessions, started, seen_at in rows:
+        for place, said, seen_at, *work in rows:
             silent_s = max(0.0, now - seen_at)
             state = ProcessState(said)
             if state is ProcessState.READY and silent_s >= self._stall_timeout_s:
                 state = ProcessState.STALLED
-            found[place] = Condition(place, state, sessions, started, silent_s)
+            found[place] = Condition(place, state, Workload(*work), silent_s)
         return found
 
     def of_server(self) -> ProcessState:

@@ -257,7 +257,7 @@ class Supervisor:
                 if condition.silent_s >= SILENT_TIMEOUT_S:
                     logger.error(f"Process {child.place} stands still and is killed")
                     child.kill()
-                if 0 < self._settings.recycle_sessions <= condition.started:
+                if 0 < self._settings.recycle_sessions <= condition.work.started:
                     self._begin_replacing(self._replace(child))
             if self._renew_wanted and self._begin_replacing(self._renew()):
                 self._renew_wanted = False

@@ -1,6 +1,7 @@
 """uvicorn's HTTP protocol, for peers that connect and never come to the point."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -21,16 +22,24 @@ class DoorProtocol(H11Protocol):
     unread what was answered, which stops the answer that is under way.
     """
 
-    def __init__(self, *args: Any, request: bytes = b"", **options: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        request: bytes = b"",
+        on_made: Callable[[], None] = lambda: None,
+        **options: Any,
+    ) -> None:
         """Prepare; see uvicorn's class.
 
         Args:
             *args: As uvicorn has them.
             request: What came over the connection before it was ours.
+            on_made: Called once uvicorn counts the connection.
             **options: As uvicorn has them.
         """
         super().__init__(*args, **options)
         self._request = request
+        self._on_made = on_made
         self._request_timer: asyncio.TimerHandle | None = None
         self._unread_timer: asyncio.TimerHandle | None = None
         self._retired = False
@@ -42,6 +51,7 @@ class DoorProtocol(H11Protocol):
             transport: The connection.
         """
         super().connection_made(transport)
+        self._on_made()
         self._expect_request()
         if self._request:
             self.data_received(self._request)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 from fastapi import FastAPI
 from uvicorn import Config
@@ -68,6 +69,8 @@ class SessionServer(EmbeddedServer):
         self.stopped = asyncio.Event()
         self._drain_timeout_s = settings.drain_timeout_s
         self._draining: asyncio.Task[None] | None = None
+        self._taking: set[asyncio.Task[None]] = set()
+        self._unmade: set[socket.socket] = set()
 
     @property
     def state(self) -> ServerState:
@@ -80,14 +83,29 @@ class SessionServer(EmbeddedServer):
         """The sessions of this server; there is none before it listens."""
         return self.state.sessions
 
-    def take(self, connection: socket.socket, request: bytes = b"") -> "asyncio.Task[None]":
+    @property
+    def unsettled(self) -> int:
+        """How many connections there are that are of no session yet.
+
+        Each may become one; what is only asked over HTTP is counted as long as it lasts. A session
+        that waits for its caller makes up for a WebSocket that waits for its session.
+        """
+        connections = self.server_state.connections
+        doors = sum(isinstance(connection, DoorProtocol) for connection in connections)
+        websockets = len(connections) - doors
+        return len(self._unmade) + doors + max(0, websockets - len(self.sessions))
+
+    def take(self, connection: socket.socket, request: bytes = b"") -> None:
         """Serve a connection that somebody else accepted.
 
         Args:
             connection: The connection.
             request: What came over it already.
         """
-        return asyncio.create_task(self._take(connection, request), name="take")
+        self._unmade.add(connection)
+        taking = asyncio.create_task(self._take(connection, request), name="take")
+        self._taking.add(taking)
+        taking.add_done_callback(self._taking.discard)
 
     async def _take(self, connection: socket.socket, request: bytes) -> None:
         def protocol() -> asyncio.Protocol:
@@ -96,6 +114,7 @@ class SessionServer(EmbeddedServer):
                 server_state=self.server_state,
                 app_state=self.lifespan.state,
                 request=request,
+                on_made=partial(self._unmade.discard, connection),
             )
 
         try:
@@ -103,6 +122,8 @@ class SessionServer(EmbeddedServer):
             await asyncio.get_running_loop().connect_accepted_socket(protocol, connection)
         except OSError:
             connection.close()  # the caller has gone
+        finally:
+            self._unmade.discard(connection)
 
     def hurry(self) -> None:
         """End every session at once, whatever is under way; callers are told so."""
@@ -218,7 +239,7 @@ async def serve(
             server.state.request_drain = stopping.begin
             if membership is not None:
                 server.state.request_drain = membership.drain_all
-                membership.listen(server.take, stopping)
+                membership.listen(server, stopping)
             on_listening(address)
             await asked.wait()
         leave()

@@ -5,7 +5,7 @@ import socket
 import pytest
 from playwright.async_api import Browser, expect
 
-from app.processes.condition import ProcessState
+from app.processes.condition import ProcessState, Workload
 from app.server.together import peers
 from tests.app.server.together.pair import ADMIN, two_processes
 from tests.app.server.together.test_together import called, hung_up
@@ -30,7 +30,7 @@ async def test_processes_are_shown_and_one_that_is_silent_is_missed(
             with socket.socket(socket.AF_UNIX) as deaf:
                 deaf.bind(str(member.socket_path(7)))
                 deaf.listen()
-                member.conditions.say(7, ProcessState.READY, 0, 0)
+                member.conditions.say(7, ProcessState.READY, Workload())
                 await operator.sees("1 process did not answer.")
                 await operator.sees("silent processes are missing")
             member.socket_path(7).unlink()

@@ -5,13 +5,12 @@ import asyncio
 import contextlib
 import socket
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 from loguru import logger
 
-from app.processes.condition import Conditions, ProcessState
+from app.processes.condition import Conditions, ProcessState, Workload
 from app.processes.control import ToParent, ToProcess
 from app.processes.ledger import Ledger, LedgerError
 from app.processes.places import passing_path, socket_path
@@ -32,6 +31,17 @@ class Stop(Protocol):
 
     def hurry(self) -> None:
         """End it now."""
+
+
+class Server(Protocol):
+    """What serves connections; see `app.server.serving.SessionServer`."""
+
+    @property
+    def unsettled(self) -> int:
+        """How many connections it has that are of no session yet."""
+
+    def take(self, connection: socket.socket) -> None:
+        """Serve a connection."""
 
 
 class Membership:
@@ -63,7 +73,8 @@ class Membership:
         self._directory = directory
         self._control = control
         self._going = False
-        self._taking: set[asyncio.Task[None]] = set()
+        self._server: Server | None = None
+        self._taken = 0
 
     def new_session_id(self) -> str:
         """Make an id for a session, unguessable, which says that this process has it."""
@@ -135,10 +146,11 @@ class Membership:
             sessions: How many sessions it has.
             started: How many it has had.
         """
+        unsettled = 0 if self._server is None else self._server.unsettled
+        work = Workload(sessions, started, self._taken, unsettled)
         with contextlib.suppress(LedgerError):
-            self.conditions.say(
-                self.place, ProcessState.DRAINING if self._going else state, sessions, started
-            )
+            said = ProcessState.DRAINING if self._going else state
+            self.conditions.say(self.place, said, work)
             self.ledger.settle()
 
     def go(self, sessions: int, started: int) -> None:
@@ -159,22 +171,18 @@ class Membership:
             self.ledger.drain()
         self._tell(ToParent.DRAIN_ALL)
 
-    def listen(self, take: Callable[[socket.socket], "asyncio.Task[None]"], stop: Stop) -> None:
+    def listen(self, server: Server, stop: Stop) -> None:
         """Take connections, and do what the parent says, until the process ends.
 
         Args:
-            take: Serves a connection.
+            server: Serves them.
             stop: Ends the process.
         """
         assert self._control is not None
         control = self._control
         control.setblocking(False)
         loop = asyncio.get_running_loop()
-
-        def serve(descriptor: int) -> None:
-            task = take(socket.socket(fileno=descriptor))
-            self._taking.add(task)
-            task.add_done_callback(self._taking.discard)
+        self._server = server
 
         def hear() -> None:
             for _ in range(WORDS_AT_ONCE):
@@ -189,8 +197,9 @@ class Membership:
                     return
                 match ToProcess(word):
                     case ToProcess.CONNECTION:
+                        self._taken += 1
                         for descriptor in descriptors:
-                            serve(descriptor)
+                            server.take(socket.socket(fileno=descriptor))
                     case ToProcess.DRAIN:
                         stop.begin()
                     case ToProcess.HURRY:

@@ -82,9 +82,7 @@ def _send(path: Path, descriptor: int, request: bytes) -> bool:
 class Receiver:
     """Takes the callers that other processes hand on."""
 
-    def __init__(
-        self, path: Path, take: Callable[[socket.socket, bytes], "asyncio.Task[None]"]
-    ) -> None:
+    def __init__(self, path: Path, take: Callable[[socket.socket, bytes], None]) -> None:
         """Take them from now on.
 
         Args:
@@ -138,7 +136,7 @@ class Receiver:
         if len(given) != 1 or len(said) != _SIZE.size + size:
             _close(given)  # whoever gave it answers
             return
-        await self._take(given[0], said[_SIZE.size :])
+        self._take(given[0], said[_SIZE.size :])
 
 
 async def _read_all(way: socket.socket, given: list[socket.socket]) -> bytes:

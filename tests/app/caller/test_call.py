@@ -22,6 +22,8 @@ from tests.proxy.conversation import within
 
 FIRST, LAST = recordings()
 
+AT_THE_LAST = f"the assistant ended the conversation at {LAST.name}, recording 2 of 2"
+
 
 class StillLoading(FrameProcessor):
     """A recogniser whose models are never loaded."""
@@ -77,9 +79,9 @@ class Microphone(RecordedMicrophone):
     ("turns", "error"),
     [
         (("caa", "ca"), None),
-        (("caa", "c"), "the conversation ended before it was over"),
-        (("caa", ""), "the conversation ended before it was over"),
-        (("ccaa", ""), "the conversation ended before it was over"),
+        (("caa", "c"), AT_THE_LAST),
+        (("caa", ""), AT_THE_LAST),
+        (("ccaa", ""), AT_THE_LAST),
     ],
 )
 async def test_an_assistant_that_ends_the_call_has_answered_every_recording(

@@ -46,7 +46,7 @@ class Pair:
         loop = asyncio.get_running_loop()
         while True:
             connection, _ = await loop.sock_accept(self._listener)
-            await self.servers[self.to].take(connection)
+            self.servers[self.to].take(connection)
 
     async def ask(
         self, to: int, path: str, *, method: str = "GET", token: str = ADMIN, **options: Any

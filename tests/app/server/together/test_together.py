@@ -12,7 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families as families
 from websockets import Subprotocol
 from websockets.asyncio.client import ClientConnection, connect
 
-from app.processes.condition import Condition, Conditions, ProcessState
+from app.processes.condition import Condition, Conditions, ProcessState, Workload
+from app.server.serving import SessionServer
 from app.server.together import peers
 from proxy import CloseCode
 from proxy.wire import SUBPROTOCOL, encode
@@ -102,7 +103,7 @@ async def test_a_process_that_does_not_answer_is_counted_and_not_waited_for(
     with socket.socket(socket.AF_UNIX) as deaf:
         deaf.bind(str(member.socket_path(7)))
         deaf.listen()
-        member.conditions.say(7, ProcessState.READY, 0, 0)
+        member.conditions.say(7, ProcessState.READY, Workload())
         page = (await pair.ask(0, "/v1/admin/sessions")).json()
         assert page["silent_processes"] == 1
         answer = await pair.ask(1, f"/v1/admin/sessions/{32 * '0'}")
@@ -195,6 +196,29 @@ async def test_who_asks_a_process_that_ends_is_led_to_one_that_stays(pair: Pair)
         assert [one.server_state.total_requests for one in pair.servers][1:] == [1]
 
 
+async def test_a_connection_counts_until_it_is_over_or_a_session_has_it(pair: Pair) -> None:
+    server = pair.servers[0]
+    sockets = [await called(pair, 0) for _ in range(3)]
+    assert (server.unsettled, len(server.sessions)) == (0, 3)
+    ours, theirs = socket.socketpair()
+    server.take(theirs)
+    assert server.unsettled == 1, "nothing was done for it yet"
+    ours.close()
+    await within(settled(server))
+    base = pair.url.replace("ws://", "http://")
+    async with httpx.AsyncClient(base_url=base) as client:
+        assert (await client.get("/livez")).status_code == 200
+        assert server.unsettled == 1, "it is kept, and may become a session"
+    await within(settled(server))
+    await hung_up(sockets)
+    await pair.emptied()
+
+
+async def settled(server: SessionServer) -> None:
+    while server.unsettled:  # noqa: ASYNC110  # nothing tells
+        await asyncio.sleep(0.01)
+
+
 async def readiness(pair: Pair) -> tuple[int, str, dict[str, str]]:
     answer = await pair.ask(1, "/readyz")
     said = answer.json()
@@ -204,11 +228,12 @@ async def readiness(pair: Pair) -> tuple[int, str, dict[str, str]]:
 async def test_a_process_that_says_nothing_for_too_long_stands_still(pair: Pair) -> None:
     now = [100.0]
     conditions = Conditions(pair.memberships[0].ledger, 2.0, lambda: now[0])
-    conditions.say(5, ProcessState.READY, 3, 9)
-    assert conditions.of_all()[5] == Condition(5, ProcessState.READY, 3, 9, 0.0)
+    work = Workload(3, 9, 12, 1)
+    conditions.say(5, ProcessState.READY, work)
+    assert conditions.of_all()[5] == Condition(5, ProcessState.READY, work, 0.0)
     now[0] = 102.0
     assert conditions.of_all()[5].state is ProcessState.STALLED
-    conditions.say(5, ProcessState.READY, 3, 9)
+    conditions.say(5, ProcessState.READY, work)
     assert conditions.of_all()[5].state is ProcessState.READY
 
 
