@@ -83,6 +83,7 @@ class CallerBridge(BusBridgeProcessor):
                 bridge=self._bridge,
             )
             await self._bus.send(told)
+            await _let_through()
             await self.push_frame(frame, direction)
             return
         await super().process_frame(frame, direction)
@@ -95,8 +96,11 @@ class CallerBridge(BusBridgeProcessor):
         """
         if isinstance(message, BusLineResumedMessage):
             self._resumed(message.missed_s)
-        if isinstance(message, BusFrameMessage) and self._is_stale(message):
-            return
+        if isinstance(message, BusFrameMessage):
+            if self._is_stale(message):
+                return
+            if isinstance(message.frame, InterruptionFrame):
+                await _let_through()
         await super().on_bus_message(message)
 
     def _resumed(self, missed_s: float) -> None:
@@ -122,3 +126,11 @@ class CallerBridge(BusBridgeProcessor):
             self._stale_until = None
             return True
         return frame.interruptible and not isinstance(frame, SystemFrame)
+
+
+async def _let_through() -> None:
+    """Let what was pushed just now be sorted into what waits, which an interruption throws away.
+
+    It overtakes whatever has only arrived; the last words of a burst would be spoken after it.
+    """
+    await asyncio.sleep(0)

@@ -16,17 +16,11 @@ import pytest
 from coverage import Coverage
 from loguru import logger
 
-import proxy
-
 PROXY = Path(__file__).parent / "proxy"
 
-pytest_plugins = ["tests.brokers.postgres"]
+COUNTING = pytest.StashKey[Coverage]()
 
-_counting = Coverage.current()
-if _counting is not None:
-    for module in pkgutil.walk_packages(proxy.__path__, "proxy."):
-        importlib.import_module(module.name)
-    _counting.stop()
+pytest_plugins = ["tests.brokers.postgres"]
 
 # A quarter of what importing all tests takes would be spent on looking for garbage.
 gc.disable()
@@ -39,16 +33,33 @@ def _quiet_logs() -> None:
     logger.add(sys.stderr, level="WARNING", diagnose=False)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Import `proxy/` while that is counted, and everything else while it is not."""
+    counting = Coverage.current()
+    if counting is None or session.config.pluginmanager.hasplugin("dsession"):
+        return
+    session.config.stash[COUNTING] = counting
+    package = importlib.import_module("proxy")
+    for module in pkgutil.walk_packages(package.__path__, "proxy."):
+        importlib.import_module(module.name)
+    # A worker of pytest-xdist has one that began before its own, and that nobody asks.
+    while (running := Coverage.current()) is not None:
+        running.stop()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Count which branches the tests of `proxy/` take, and no others."""
-    if _counting is None or PROXY not in item.path.parents:
+    counting = item.config.stash.get(COUNTING, None)
+    counted = PROXY in item.path.parents and item.get_closest_marker("uncounted") is None
+    if counting is None or not counted:
         return (yield)
-    _counting.start()
+    counting.start()
     try:
         return (yield)
     finally:
-        _counting.stop()
+        counting.stop()
 
 
 def pytest_collection_finish() -> None:

@@ -13,6 +13,7 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 
+from app.caller.answering import TAKEOVER_TIMEOUT_S, Answering
 from app.caller.assistants import AssistantSide
 from app.caller.main_task import (
     Failure,
@@ -59,12 +60,19 @@ class CallResult:
 
 
 class SpeechWatcher(FrameProcessor):
-    """Knows whether the assistant is speaking."""
+    """Knows whether the assistant is speaking, or about to.
+
+    Attributes:
+        speaking: Whether it is heard.
+        answering: Whether it has more to say.
+        changed: Set when that may have changed.
+    """
 
     def __init__(self) -> None:
         """Start in silence."""
         super().__init__(name="speech-watcher")
         self.speaking = False
+        self.answering = Answering()
         self.changed = asyncio.Event()
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
@@ -78,7 +86,19 @@ class SpeechWatcher(FrameProcessor):
         if isinstance(frame, BotStartedSpeakingFrame | BotStoppedSpeakingFrame):
             self.speaking = isinstance(frame, BotStartedSpeakingFrame)
             self.changed.set()
+        elif direction is FrameDirection.DOWNSTREAM:
+            before = self.left_s
+            self.answering.follow(frame)
+            if self.left_s != before:
+                self.changed.set()
         await self.push_frame(frame, direction)
+
+    @property
+    def left_s(self) -> float:
+        """How long to wait for a change before the caller speaks."""
+        if self.speaking or self.answering.open:
+            return ANSWER_TIMEOUT_S
+        return TAKEOVER_TIMEOUT_S if self.answering.awaited else PAUSE_S
 
 
 @dataclass
@@ -175,11 +195,11 @@ class Call:
             raise CallFailed(problem) from None
 
     async def _silence(self) -> None:
-        """Wait until the assistant has been silent for a moment."""
+        """Wait until the assistant has been silent for a moment, and has nothing more to say."""
         while True:
             self._watcher.changed.clear()
             try:
-                async with asyncio.timeout(ANSWER_TIMEOUT_S if self._watcher.speaking else PAUSE_S):
+                async with asyncio.timeout(self._watcher.left_s):
                     await self._watcher.changed.wait()
             except TimeoutError:
                 return

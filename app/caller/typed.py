@@ -8,10 +8,7 @@ from typing import Any, Protocol
 
 from pipecat.frames.frames import (
     Frame,
-    FunctionCallCancelFrame,
     FunctionCallInProgressFrame,
-    FunctionCallResultFrame,
-    FunctionCallsStartedFrame,
     InterruptionFrame,
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
@@ -25,7 +22,7 @@ from pipecat.processors.frameworks.rtvi.frames import RTVIServerMessageFrame
 from pipecat.workers.runner import WorkerRunner
 
 from agents.display import KIND
-from agents.host import TRANSFERRING
+from app.caller.answering import TAKEOVER_TIMEOUT_S, Answering
 from app.caller.assistants import AssistantSide
 from app.caller.main_task import Failure, Parts, build_main_task, hang_up, run_conversation
 from app.telemetry.tracing import traced_call
@@ -40,9 +37,6 @@ GREETING_TIMEOUT_S = 20.0
 
 # A model has its own deadline, far shorter, and tools may be slow.
 ANSWER_TIMEOUT_S = 120.0
-
-# A transfer takes a round trip, and as long as a busy machine's model needs to begin.
-TAKEOVER_TIMEOUT_S = 20.0
 
 
 class Screen(Protocol):
@@ -93,9 +87,8 @@ class AnswerWatcher(FrameProcessor):
         # Not set while a transfer was announced, and whoever takes over has not begun to speak.
         self.taken_over = asyncio.Event()
         self.taken_over.set()
-        self._announcing = False
+        self._answering = Answering()
         self._screen = screen
-        self._calls: set[str] = set()
         self._answers = 0
         self._failures = 0
         self._spoke = False
@@ -127,6 +120,7 @@ class AnswerWatcher(FrameProcessor):
         await self.push_frame(frame, direction)
 
     def _follow(self, frame: Frame) -> None:
+        self._answering.follow(frame)
         match frame:
             case LLMTextFrame() | TTSTextFrame():
                 # The text of an assistant that speaks for itself comes with its sound, in words or
@@ -137,30 +131,17 @@ class AnswerWatcher(FrameProcessor):
             case LLMFullResponseStartFrame():
                 self.callers_turn.clear()
                 self.taken_over.set()
-            case FunctionCallsStartedFrame():
-                self._calls |= {call.tool_call_id for call in frame.function_calls}
             case FunctionCallInProgressFrame():
                 self._screen.tool(frame.function_name, frame.arguments)
             case RTVIServerMessageFrame(data=dict() as news) if news.get(KIND) == "job":
                 self._screen.job(news)
-            case FunctionCallResultFrame() | FunctionCallCancelFrame():
-                self._calls.discard(frame.tool_call_id)
-                self._announcing = self._announcing or _hands_over(frame)
-            case LLMFullResponseEndFrame() if not self._calls:
-                if self._announcing and self._spoke:
-                    self._announcing = False
+            case LLMFullResponseEndFrame() if not self._answering.open:
+                if self._answering.awaited:
                     self.taken_over.clear()
                 self._answers += self._spoke
                 self._spoke = False
                 self._screen.turn_over()
                 self.callers_turn.set()
-
-
-def _hands_over(frame: Frame) -> bool:
-    """Tell whether a tool has handed the conversation to another task."""
-    if not isinstance(frame, FunctionCallResultFrame) or not isinstance(frame.result, dict):
-        return False
-    return frame.result.get("status") == TRANSFERRING
 
 
 @dataclass

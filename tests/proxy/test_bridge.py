@@ -153,6 +153,17 @@ async def test_the_assistants_own_interruption_is_heard(scene: Scene) -> None:
     await scene.below.until(InterruptionFrame)
 
 
+async def test_nothing_of_a_burst_outlives_an_interruption_at_its_end(scene: Scene) -> None:
+    await scene.interrupt()
+    # Begun before the assistant heard.
+    await scene.says(LLMFullResponseStartFrame())
+    for _ in range(20):
+        await scene.says(LLMTextFrame("late"))
+    await scene.says(InterruptionFrame())
+    await scene.below.until(InterruptionFrame)
+    assert await scene.heard() == []
+
+
 @pytest.mark.parametrize("beginning", [LLMFullResponseStartFrame(), TTSSpeakFrame("Hello.")])
 async def test_a_beginning_is_never_too_late(scene: Scene, beginning: Frame) -> None:
     await scene.interrupt()

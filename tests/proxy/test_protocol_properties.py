@@ -27,7 +27,7 @@ from tests.proxy.memory_link import ASSISTANT, CALLER, End, MemoryLink
 
 # What chance reaches is not counted as covered. Hundreds of schedules take their time where others
 # have the processors too.
-pytestmark = [pytest.mark.no_cover, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.uncounted, pytest.mark.timeout(600)]
 
 SMALL = TrunkOptions(
     window_bytes=2048,

@@ -11,7 +11,7 @@ from pipecat.frames import frames
 from pipecat.frames.frames import DataFrame, Frame
 
 from proxy.codec import rules
-from proxy.codec.catalog import Catalog, classes_in
+from proxy.codec.catalog import Catalog, classes_in, default_catalog
 from proxy.errors import RegistrationError
 
 
@@ -157,3 +157,9 @@ def test_a_field_of_any_other_kind_may_not(hint: Any) -> None:
     own = make_dataclass("OwnFrame", [("one", hint)], bases=(DataFrame,))
     with pytest.raises(RegistrationError, match="field one is of an unknown kind"):
         Catalog().register(own)
+
+
+def test_both_codecs_of_a_process_look_into_one_table() -> None:
+    assert default_catalog() is default_catalog()
+    fresh = default_catalog.__wrapped__()
+    assert fresh.frame_record(DataFrame) == Catalog().frame_record(DataFrame)

@@ -292,7 +292,7 @@ VALUES = st.recursive(
 MESSAGES = st.lists(st.dictionaries(st.text(max_size=4), VALUES, max_size=3), max_size=40)
 
 
-@pytest.mark.no_cover
+@pytest.mark.uncounted
 @given(st.lists(MESSAGES, max_size=6))
 def test_any_run_of_conversations_arrives_as_it_was(conversations: list[list[Any]]) -> None:
     ends = Ends()
