@@ -2,8 +2,8 @@
 
 What is handed on is the connection itself, with the request that came over it and was not answered
 yet, so that nothing is in between afterwards. The parent gives every connection to the process with
-the fewest sessions, but a connection that was kept may become a WebSocket much later, and callers
-of one moment are given out before any of them has a session.
+the least to do, but a connection that was kept may become a WebSocket much later, and a connection
+that is only asked over HTTP counts as if it would.
 """
 
 import asyncio
