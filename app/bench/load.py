@@ -9,7 +9,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from app.bench.audio import INTERVAL_S
 from app.bench.control import Control, usage
@@ -20,10 +20,12 @@ from app.bench.trunk_caller import TrunkCaller
 from app.logs import configure_logs
 from app.loops import run
 
-# Callers do not all speak at the same moment: audio and turns are spread over as many moments.
+# Callers do not all speak at the same moment: audio and turns are spread over as many as there are.
 TICK_S = 0.001
 _AUDIO_TICKS = round(INTERVAL_S / TICK_S)
 _TURN_TICKS = round(1.0 / TICK_S)
+
+T = TypeVar("T")
 
 # What stands in place of the time of a text that asks for very many.
 NO_TIME_S = 0.0
@@ -181,8 +183,8 @@ class Load:
         """
         settle = round(settle_s / TICK_S)
         ticks = round(for_s / TICK_S)
-        audio = [self._callers[place::_AUDIO_TICKS] for place in range(_AUDIO_TICKS)]
-        turns = [self._callers[place::_TURN_TICKS] for place in range(_TURN_TICKS)]
+        audio = spread(self._callers, _AUDIO_TICKS)
+        turns = spread(self._callers, _TURN_TICKS)
         late_s: list[float] = []
         began, before = time.monotonic(), await usage()
         for tick in range(settle + ticks):
@@ -237,6 +239,19 @@ class Load:
             "cpu_s": after["cpu_s"] - before["cpu_s"],
             "own_p99_ms": percentile(late_s or [0.0], 99) * 1000,
         }
+
+
+def spread(callers: Sequence[T], moments: int) -> list[list[T]]:
+    """Give every caller a moment, so that as few as possible share one, and none is far from all.
+
+    Args:
+        callers: The callers.
+        moments: How many moments there are.
+    """
+    places: list[list[T]] = [[] for _ in range(moments)]
+    for index, caller in enumerate(callers):
+        places[index * moments // len(callers)].append(caller)
+    return places
 
 
 async def _answer(control: Control, load: Load) -> None:

@@ -24,6 +24,7 @@ from app.server.limits import SessionLimits
 from app.server.release import release
 from app.server.spare_room import give_back_room
 from app.server.states import LEGAL_MOVES, SessionState
+from app.server.turn_tracking import end_unheard_tracking
 from app.server.turns import SessionBus, Turns
 from app.services import Roles
 from app.telemetry import Metrics, SessionRecord
@@ -326,6 +327,7 @@ class Session:
             return
         give_back_room(runner)
         self._move(SessionState.DETACHED if self._line_waits() else SessionState.READY)
+        await end_unheard_tracking(runner)
         exported = [task for task in tasks if task.name in self.recipe.exports]
         stopped = [asyncio.create_task(task.wait()) for task in exported]
         try:

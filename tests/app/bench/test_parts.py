@@ -5,6 +5,7 @@ import gc
 import time
 from typing import Any
 
+import pytest
 from fastapi import FastAPI, WebSocket
 from pipecat.bus.messages import BusFrameMessage
 from pipecat.bus.serializers import JSONMessageSerializer
@@ -13,6 +14,7 @@ from pipecat.frames.frames import InputAudioRawFrame, LLMContextFrame, LLMTextFr
 from app.bench.audio import FRAME_BYTES
 from app.bench.conversations import conversation
 from app.bench.dialects import CONVERSATION_MESSAGES, StockCaller
+from app.bench.load import spread
 from app.bench.pauses import NAP_S, PauseWatch
 from app.bench.raw_socket import open_socket
 from app.bench.stamps import stamp_in, stamped
@@ -97,3 +99,15 @@ async def test_a_raw_socket_answers_in_order_and_notices_the_end() -> None:
         await within(socket.gone.wait())
     assert sorted(heard, key=len) == [b"one", b"hello", b"to you too", b"x" * 100_000]
     socket.send(b"nobody hears this")
+
+
+@pytest.mark.parametrize(
+    ("callers", "moments", "places"),
+    [
+        (3, 9, [[0], [], [], [1], [], [], [2], [], []]),
+        (5, 3, [[0, 1], [2, 3], [4]]),
+        (0, 2, [[], []]),
+    ],
+)
+def test_callers_are_spread_evenly(callers: int, moments: int, places: list[list[int]]) -> None:
+    assert spread(range(callers), moments) == places
