@@ -24,7 +24,7 @@ from app.server.limits import SessionLimits
 from app.server.release import release
 from app.server.spare_room import give_back_room
 from app.server.states import LEGAL_MOVES, SessionState
-from app.server.turn_tracking import end_unheard_tracking
+from app.server.turn_tracking import track_turns_if_heard
 from app.server.turns import SessionBus, Turns
 from app.services import Roles
 from app.telemetry import Metrics, SessionRecord
@@ -199,6 +199,7 @@ class Session:
             await arrival.link.close(self._code)
             self.closed_with = self._code
             return
+        await track_turns_if_heard(tasks)
         bus = SessionBus(self.turns)
         runner = WorkerRunner(name=f"session-{self.id[:8]}", bus=bus, handle_sigint=False)
         self._tasks = tasks
@@ -327,7 +328,6 @@ class Session:
             return
         give_back_room(runner)
         self._move(SessionState.DETACHED if self._line_waits() else SessionState.READY)
-        await end_unheard_tracking(runner)
         exported = [task for task in tasks if task.name in self.recipe.exports]
         stopped = [asyncio.create_task(task.wait()) for task in exported]
         try:

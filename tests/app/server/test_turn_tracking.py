@@ -46,15 +46,9 @@ async def test_turns_are_counted_for_who_listens_or_traces() -> None:
             await socket.send(spoken("hello"))
             await hear(socket)
             (session,) = server.sessions
-            await within(untracked(session, "assistant"))
             assert tracked_in(session) == {"assistant": False, "heard": True, "traced": True}
             assert await within(turns.get()) == 1
         await within(server.sessions.wait_empty())
-
-
-async def untracked(session: Session, task: str) -> None:
-    while tracked_in(session)[task]:  # noqa: ASYNC110  # nothing tells
-        await asyncio.sleep(0.01)
 
 
 def tracked_in(session: Session) -> dict[str, bool]:
