@@ -38,8 +38,8 @@ FULL_THRESHOLD = 1_000_000_000
 FREEZE_EVERY = 2
 
 # How often to count what is young, and how much is enough for a middle collection. A thousand
-# sessions that say little make 5,000 objects in that time, which takes 3 ms to look at. At 0.1 s the
-# collector took a twelfth of a server that was busy with voices; at 0.5 s it paused twice as long.
+# sessions that say little make 5,000 objects in that time, which takes 3 ms to look at. At 0.1 s
+# the collector took a twelfth of a server busy with voices; at 0.5 s it paused twice as long.
 COUNT_INTERVAL_S = 0.25
 ENOUGH = 5_000
 
