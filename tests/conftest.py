@@ -22,9 +22,6 @@ COUNTING = pytest.StashKey[Coverage]()
 
 pytest_plugins = ["tests.brokers.postgres"]
 
-# A quarter of what importing all tests takes would be spent on looking for garbage.
-gc.disable()
-
 
 @pytest.fixture(autouse=True, scope="session")
 def _quiet_logs() -> None:
@@ -36,8 +33,12 @@ def _quiet_logs() -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection(session: pytest.Session) -> None:
     """Import `proxy/` while that is counted, and everything else while it is not."""
+    if session.config.pluginmanager.hasplugin("dsession"):
+        return  # the workers do
+    # A quarter of what importing all tests takes would be spent on looking for garbage.
+    gc.disable()
     counting = Coverage.current()
-    if counting is None or session.config.pluginmanager.hasplugin("dsession"):
+    if counting is None:
         return
     session.config.stash[COUNTING] = counting
     package = importlib.import_module("proxy")

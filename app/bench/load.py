@@ -242,7 +242,7 @@ class Load:
 
 
 def spread(callers: Sequence[T], moments: int) -> list[list[T]]:
-    """Give every caller a moment, so that as few as possible share one, and none is far from all.
+    """Give every caller a moment, evenly over all that there are.
 
     Args:
         callers: The callers.

@@ -87,14 +87,14 @@ class SpeechWatcher(FrameProcessor):
             self.speaking = isinstance(frame, BotStartedSpeakingFrame)
             self.changed.set()
         elif direction is FrameDirection.DOWNSTREAM:
-            before = self.left_s
+            before = self.timeout_s
             self.answering.follow(frame)
-            if self.left_s != before:
+            if self.timeout_s != before:
                 self.changed.set()
         await self.push_frame(frame, direction)
 
     @property
-    def left_s(self) -> float:
+    def timeout_s(self) -> float:
         """How long to wait for a change before the caller speaks."""
         if self.speaking or self.answering.open:
             return ANSWER_TIMEOUT_S
@@ -199,9 +199,11 @@ class Call:
         while True:
             self._watcher.changed.clear()
             try:
-                async with asyncio.timeout(self._watcher.left_s):
+                async with asyncio.timeout(self._watcher.timeout_s):
                     await self._watcher.changed.wait()
             except TimeoutError:
+                # What has not come by now is not waited for again.
+                self._watcher.answering = Answering()
                 return
 
     def _judge(self, talking: "asyncio.Task[None]") -> str | None:
@@ -217,7 +219,7 @@ class Call:
         if count == total and all(self._took_place(turn) for turn in self._turns):
             return None
         if count == 0:
-            return "the assistant ended the conversation before anything was said"
+            return "the assistant ended the conversation before the caller spoke"
         name = self.recordings[count - 1].name
         return f"the assistant ended the conversation at {name}, recording {count} of {total}"
 

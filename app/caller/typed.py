@@ -10,7 +10,6 @@ from pipecat.frames.frames import (
     Frame,
     FunctionCallInProgressFrame,
     InterruptionFrame,
-    LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
     LLMMessagesAppendFrame,
     LLMTextFrame,
@@ -120,7 +119,7 @@ class AnswerWatcher(FrameProcessor):
         await self.push_frame(frame, direction)
 
     def _follow(self, frame: Frame) -> None:
-        self._answering.follow(frame)
+        over = self._answering.follow(frame)
         match frame:
             case LLMTextFrame() | TTSTextFrame():
                 # The text of an assistant that speaks for itself comes with its sound, in words or
@@ -135,13 +134,13 @@ class AnswerWatcher(FrameProcessor):
                 self._screen.tool(frame.function_name, frame.arguments)
             case RTVIServerMessageFrame(data=dict() as news) if news.get(KIND) == "job":
                 self._screen.job(news)
-            case LLMFullResponseEndFrame() if not self._answering.open:
-                if self._answering.awaited:
-                    self.taken_over.clear()
-                self._answers += self._spoke
-                self._spoke = False
-                self._screen.turn_over()
-                self.callers_turn.set()
+        if over:
+            if self._answering.awaited:
+                self.taken_over.clear()
+            self._answers += self._spoke
+            self._spoke = False
+            self._screen.turn_over()
+            self.callers_turn.set()
 
 
 @dataclass

@@ -146,7 +146,7 @@ class Child:
         self.stalled = condition.state is ProcessState.STALLED
         work = condition.work
         # A process that is busy has not even seen what it was given last.
-        self.load = work.sessions + work.unsettled + self._handed - work.taken
+        self.load = work.sessions + work.unsettled + max(0, self._handed - work.taken)
 
     def drain(self) -> None:
         """Have the process end after the answers that are under way."""

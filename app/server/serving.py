@@ -87,8 +87,9 @@ class SessionServer(EmbeddedServer):
     def unsettled(self) -> int:
         """How many connections there are that are of no session yet.
 
-        Each may become one; what is only asked over HTTP is counted as long as it lasts. A session
-        that waits for its caller makes up for a WebSocket that waits for its session.
+        Each may become one. What is only asked over HTTP is counted as long as it lasts, and so
+        is a WebSocket whose session is in another process. A session without a WebSocket here, as
+        of a hosted call or of a caller who was lost, makes up for one that waits for its session.
         """
         connections = self.server_state.connections
         doors = sum(isinstance(connection, DoorProtocol) for connection in connections)

@@ -164,6 +164,13 @@ async def test_nothing_of_a_burst_outlives_an_interruption_at_its_end(scene: Sce
     assert await scene.heard() == []
 
 
+async def test_nothing_of_a_burst_outlives_the_callers_own_interruption(scene: Scene) -> None:
+    for _ in range(20):
+        await scene.says(LLMTextFrame("late"))
+    await scene.interrupt()
+    assert await scene.heard() == []
+
+
 @pytest.mark.parametrize("beginning", [LLMFullResponseStartFrame(), TTSSpeakFrame("Hello.")])
 async def test_a_beginning_is_never_too_late(scene: Scene, beginning: Frame) -> None:
     await scene.interrupt()

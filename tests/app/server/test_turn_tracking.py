@@ -46,8 +46,8 @@ async def test_turns_are_counted_for_who_listens_or_traces() -> None:
             await socket.send(spoken("hello"))
             await hear(socket)
             (session,) = server.sessions
-            assert tracked_in(session) == {"assistant": False, "heard": True, "traced": True}
             assert await within(turns.get()) == 1
+            assert tracked_in(session) == {"assistant": False, "heard": True, "traced": True}
         await within(server.sessions.wait_empty())
 
 

@@ -251,6 +251,7 @@ async def test_a_slot_that_one_process_gives_back_reaches_who_waits_in_another()
             await waiting.send(encode(HELLO))
             await within(waiting.recv())
             assert len(pair.servers[1].state.room) == 1
+            assert pair.servers[1].unsettled == 1
             await holding.close()
             assert (await welcome(waiting)).session
         await pair.emptied()
