@@ -1,5 +1,6 @@
 """`trunkline bench codec`: what writing and reading one message costs, and how long it is."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -88,6 +89,7 @@ async def measure(options: Options, progress: Progress) -> list[Measure]:
         for _ in range(rounds):
             for peer in options.peers:
                 samples.add(peer, _cpu_us(peer, case.frame, repeats))
+                await asyncio.sleep(0)  # for Ctrl-C
             progress.advance(step)
         lengths = {peer: float(_length(peer, case.frame)) for peer in options.peers}
         cpu_us, aim = samples.medians(), Aim(times=case.times)

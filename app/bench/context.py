@@ -1,5 +1,6 @@
 """`trunkline bench context`: what the next turn of a conversation costs, by its length."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from statistics import median
@@ -43,6 +44,7 @@ async def measure(options: Options, progress: Progress) -> list[Measure]:
             for peer in options.peers:
                 cpu_us, size[length][peer] = _measure_turns(peer, length, turns)
                 cpu[length].add(peer, cpu_us)
+                await asyncio.sleep(0)  # for Ctrl-C
             progress.advance(step)
     return [
         *(_bytes_of(length, size[length]) for length in LENGTHS),

@@ -130,10 +130,11 @@ class RecordedMicrophone(BaseInputTransport):
         while True:
             chunk = bytes(self._pending[:size])
             del self._pending[:size]
-            if not self._pending:
-                self._silent.set()
             frame = InputAudioRawFrame(chunk.ljust(size, b"\0"), AUDIO_IN_HZ, 1)
             await self.push_audio_frame(frame)
+            # What was handed over last may wait in the transport until something is behind it.
+            if not (chunk or self._pending):
+                self._silent.set()
             due += CHUNK_S
             await asyncio.sleep(due - loop.time())
 

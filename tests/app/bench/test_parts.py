@@ -10,11 +10,15 @@ from fastapi import FastAPI, WebSocket
 from pipecat.bus.messages import BusFrameMessage
 from pipecat.bus.serializers import JSONMessageSerializer
 from pipecat.frames.frames import InputAudioRawFrame, LLMContextFrame, LLMTextFrame
+from rich.progress import Progress
 
+from app.bench import codec, context
 from app.bench.audio import FRAME_BYTES
+from app.bench.commands import Work
 from app.bench.conversations import conversation
 from app.bench.dialects import CONVERSATION_MESSAGES, StockCaller
 from app.bench.load import spread
+from app.bench.options import Options
 from app.bench.pauses import NAP_S, PauseWatch
 from app.bench.raw_socket import open_socket
 from app.bench.stamps import stamp_in, stamped
@@ -111,3 +115,14 @@ async def test_a_raw_socket_answers_in_order_and_notices_the_end() -> None:
 )
 def test_callers_are_spread_evenly(callers: int, moments: int, places: list[list[int]]) -> None:
     assert spread(range(callers), moments) == places
+
+
+@pytest.mark.parametrize("measure", [codec.measure, context.measure])
+async def test_what_only_computes_stops_when_it_is_told_to(measure: Work) -> None:
+    options = Options(stock=False, rounds=1_000_000, quick=True)
+    with Progress(disable=True) as progress:
+        measuring = asyncio.ensure_future(measure(options, progress))
+        await asyncio.sleep(0)
+        measuring.cancel()
+        await within(asyncio.wait({measuring}))
+    assert measuring.cancelled()
