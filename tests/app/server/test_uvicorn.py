@@ -29,7 +29,10 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def config() -> Config:
-    config = Config(application, http=DoorProtocol, ws=LineProtocol, lifespan="off")
+    # Uvicorn sets up its log for the whole process, which then keeps every request for the reports.
+    config = Config(
+        application, http=DoorProtocol, ws=LineProtocol, lifespan="off", log_config=None
+    )
     config.load()
     return config
 
