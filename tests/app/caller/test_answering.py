@@ -19,7 +19,6 @@ from pipecat.frames.frames import (
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
-from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 
 from agents.host import TRANSFERRING
@@ -28,6 +27,7 @@ from app.caller.answering import Answering
 from app.caller.call import Call
 from app.caller.local import LocalAssistant
 from tests.proxy.conversation import within
+from tests.proxy.test_bridge import Heard
 
 START, END = LLMFullResponseStartFrame(), LLMFullResponseEndFrame()
 TEXT = LLMTextFrame("One moment")
@@ -113,19 +113,6 @@ def test_after_an_announcement_that_was_interrupted_nobody_is_awaited() -> None:
         assert (interrupted.open, interrupted.awaited) == (False, False)
 
 
-class Seen(FrameProcessor):
-    """Knows what has passed the watcher."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.frames: asyncio.Queue[Frame] = asyncio.Queue()
-
-    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        await super().process_frame(frame, direction)
-        self.frames.put_nowait(frame)
-        await self.push_frame(frame, direction)
-
-
 class Nobody(LocalAssistant):
     """Has no assistant."""
 
@@ -137,7 +124,7 @@ class Line:
     """The end of a caller's pipeline, and a caller who waits for silence."""
 
     def __init__(self) -> None:
-        self.seen = Seen()
+        self.seen = Heard()
         self.call = Call(Nobody(), [])
         pipeline = Pipeline([self.call._watcher, self.seen])
         self.worker = PipelineWorker(pipeline, idle_timeout_secs=None, enable_rtvi=False)
